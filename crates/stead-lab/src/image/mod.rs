@@ -1,0 +1,1 @@
+//! Images of nodes (owned by the image helper).

@@ -1,0 +1,1 @@
+//! The world outside of the nodes (owned by the outside helper).
