@@ -1,5 +1,6 @@
 //! The virtual lab: nodes, switches, disks and every plug to pull.
 
+pub mod disk;
 pub mod exec;
 pub mod image;
 pub mod outside;
