@@ -1,2 +1,88 @@
-//! placeholder
-fn main() {}
+//! Everything a developer runs: `./x` makes sure of what the host needs and calls this as `cargo xtask`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "xtask's work is to run things and say how they went")]
+
+mod bench;
+mod counts;
+mod demo;
+mod exec;
+mod gate;
+mod invariants;
+mod lab_run;
+mod lint;
+mod nextest;
+mod passed;
+mod tiers;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use tiers::Selection;
+use workspace::Workspace;
+
+/// Everything a developer runs.
+#[derive(Parser)]
+#[command(name = "./x", bin_name = "./x")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring up a whole cluster on this one machine, and say what can be pulled.
+    Demo,
+    /// Run the gate: lint, the fast tests, and the lab's fixed list of cases.
+    Test(Test),
+    /// Check format, clippy, licences and invariants.
+    Lint,
+    /// Measure a node's boot, and taking and restoring a picture of it.
+    Bench,
+    /// Check what the compiler can't: which crate may do what, file sizes, links.
+    CheckInvariants,
+}
+
+#[derive(clap::Args)]
+struct Test {
+    /// Only the tests that need no lab: two minutes.
+    #[arg(long, conflicts_with_all = ["all", "case"])]
+    fast: bool,
+    /// Also the lab's long list; what passed on this very tree is not run again.
+    #[arg(long, conflicts_with = "case")]
+    all: bool,
+    /// With --all: run again what passed already.
+    #[arg(long, requires = "all")]
+    fresh: bool,
+    /// Only the lab's cases whose names contain NAME, without lint and the fast tests; can be given more than once.
+    #[arg(long, value_name = "NAME")]
+    case: Vec<String>,
+}
+
+impl Test {
+    fn selection(self) -> Selection {
+        match self {
+            Self { fast: true, .. } => Selection::Fast,
+            Self { all: true, fresh, .. } => Selection::All { fresh },
+            Self { case, .. } if !case.is_empty() => Selection::Cases(case),
+            Self { .. } => Selection::Gate,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let well = |()| ExitCode::SUCCESS;
+    let result = Workspace::find().and_then(|workspace| match cli.command {
+        Command::Demo => demo::run(&workspace).map(well),
+        Command::Test(test) => Ok(tiers::run(&workspace, &test.selection())),
+        Command::Lint => lint::run(&workspace).map(well),
+        Command::Bench => bench::run(&workspace).map(well),
+        Command::CheckInvariants => invariants::run(&workspace).map(well),
+    });
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -2,6 +2,7 @@
 //!
 //! Programs are named by [`Tool`], never by a string from elsewhere, and get their arguments as a list: no shell is
 //! between. A failure shows the command as one could paste it and the end of what the program said.
+#![allow(clippy::disallowed_methods, reason = "this is that place")]
 
 use std::fmt;
 use std::io;
@@ -12,6 +13,8 @@ use std::process::{Command, ExitStatus, Stdio};
 pub enum Tool {
     /// Builds the images.
     Mmdebstrap,
+    /// Fetches a file from a package mirror as apt does, with the host's proxies.
+    AptHelper,
     /// Lets `tar` and `mke2fs` see the owners in an image without being root.
     Fakeroot,
     /// The virtual machine itself.
@@ -33,6 +36,8 @@ impl Tool {
     pub fn program(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
+            // Not in anybody's `PATH`.
+            Self::AptHelper => "/usr/lib/apt/apt-helper",
             Self::Fakeroot => "fakeroot",
             Self::Qemu => "qemu-system-x86_64",
             Self::Ssh => "ssh",
@@ -47,6 +52,7 @@ impl Tool {
     pub fn package(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
+            Self::AptHelper => "apt",
             Self::Fakeroot => "fakeroot",
             Self::Qemu => "qemu-system-x86",
             Self::Ssh | Self::SshKeygen => "openssh-client",
@@ -114,7 +120,11 @@ impl fmt::Display for Pasteable {
 /// One word for a POSIX shell.
 pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+,./:@%^".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// Why a program did not do its work.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::BLOCK;
+use super::BLOCK_LEN;
 
 /// The content of a block that waits to be written.
-pub(super) type Cached = Box<[u8; BLOCK as usize]>;
+pub(super) type Cached = Box<[u8; BLOCK_LEN]>;
 
 /// The blocks that a power cut would lose.
 #[derive(Debug, Default)]

@@ -22,7 +22,10 @@ use stead_spec::Bytes;
 
 /// What is cached and layered as one piece, in bytes: what file systems write in, and no less than what drives promise
 /// to write as a whole.
-pub const BLOCK: u64 = 4096;
+pub const BLOCK: u64 = BLOCK_LEN as u64;
+
+/// The same as a length in memory.
+const BLOCK_LEN: usize = 4096;
 
 /// How much a disk holds back before it writes of its own accord, in blocks: 64 MiB, as a common drive.
 const CACHE_BLOCKS: usize = 64 << 20 >> 12;
@@ -99,7 +102,7 @@ impl Disk {
             let block = at / BLOCK;
             let within = to_usize(at % BLOCK);
             let (now, later) = rest.split_at(rest.len().min(to_usize(BLOCK) - within));
-            let mut content = Box::new([0; BLOCK as usize]);
+            let mut content = Box::new([0; BLOCK_LEN]);
             if now.len() < content.len() {
                 state.read_from(state.source(block), block * BLOCK, &mut content[..])?;
             }

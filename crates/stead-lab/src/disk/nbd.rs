@@ -3,6 +3,7 @@
 //! The part of the protocol that QEMU speaks: fixed newstyle negotiation, simple replies, one connection a disk, no
 //! TLS (the socket is a file of the lab's folder). The numbers are those of the protocol's text,
 //! <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>.
+#![allow(clippy::cast_possible_truncation, reason = "lengths on the wire have 32 bits, and ours are far below that")]
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -39,7 +40,7 @@ const REPLY_MAGIC: u32 = 0x6744_6698;
 const FLAG_FIXED_NEWSTYLE: u16 = 1 << 0;
 const FLAG_NO_ZEROES: u16 = 1 << 1;
 
-/// HAS_FLAGS, SEND_FLUSH, SEND_TRIM, SEND_WRITE_ZEROES. Not FUA: QEMU then sends a flush instead.
+/// `HAS_FLAGS`, `SEND_FLUSH`, `SEND_TRIM`, `SEND_WRITE_ZEROES`. Not FUA: QEMU then sends a flush instead.
 const TRANSMISSION_FLAGS: u16 = 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6;
 
 const OPT_EXPORT_NAME: u32 = 1;

@@ -1,3 +1,5 @@
+#![allow(clippy::cast_possible_truncation, reason = "the disk has a mebibyte")]
+
 use std::fs;
 use std::sync::Arc;
 
@@ -39,7 +41,7 @@ fn a_full_cache_writes_by_itself() {
     let size = Bytes::mib(80);
     let disk = Disk::new(size, Layer::create(dir.path(), LayerId(1), size).expect("layer"), Vec::new());
     for mib in 0..80 {
-        disk.write(mib << 20, &[7; 1 << 20]).expect("write");
+        disk.write(mib << 20, &vec![7; 1 << 20]).expect("write");
     }
     assert!(disk.cut_power() <= Bytes::mib(64));
     assert_eq!(read(&disk, 0, 1), [7], "the oldest blocks were written out");

@@ -52,7 +52,8 @@ pub async fn carry(mut stream: UnixStream, plug: &mut Plug) -> io::Result<()> {
         while rx.recv_many(&mut frames, BATCH).await > 0 {
             bytes.clear();
             for frame in frames.drain(..) {
-                bytes.extend((frame.len() as u32).to_be_bytes());
+                let len = u32::try_from(frame.len()).map_err(io::Error::other)?;
+                bytes.extend(len.to_be_bytes());
                 bytes.extend(frame);
             }
             write.write_all(&bytes).await?;

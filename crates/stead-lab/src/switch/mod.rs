@@ -35,7 +35,7 @@ pub struct Plug {
 const QUEUE: usize = 1024;
 
 /// How long an address is remembered: the default of IEEE 802.1D.
-const AGE: Duration = Duration::from_secs(300);
+const AGE: Duration = Duration::from_mins(5);
 
 /// A cable with two free ends.
 pub fn cable() -> (Plug, Plug) {
@@ -222,7 +222,7 @@ struct Head {
     vlan: u16,
 }
 
-/// The EtherType of an IEEE 802.1Q tag.
+/// The `EtherType` of an IEEE 802.1Q tag.
 const TAGGED: [u8; 2] = [0x81, 0x00];
 
 impl Head {

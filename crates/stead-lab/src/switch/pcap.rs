@@ -32,7 +32,8 @@ impl Pcap {
         let kept = len.min(SNAP_LEN);
         let mut record = Vec::with_capacity(frame.len() + 16);
         // The format has 32 bits for the seconds, until 2106.
-        for field in [now.as_secs() as u32, now.subsec_micros(), kept, len] {
+        let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+        for field in [seconds, now.subsec_micros(), kept, len] {
             record.extend(field.to_le_bytes());
         }
         record.extend(&frame[..kept as usize]);

@@ -51,7 +51,7 @@ async fn passes_tags_and_long_frames_and_learns_per_vlan() {
     send(&b, tagged(A, B, 20)).await;
     assert!(next(&mut c).await.is_some(), "A was seen on VLAN 10 only");
     next(&mut a).await;
-    let jumbo = frame(A, B, &[7; 65_000]);
+    let jumbo = frame(A, B, &vec![7; 65_000]);
     send(&b, jumbo.clone()).await;
     assert_eq!(next(&mut a).await, Some(jumbo));
 }

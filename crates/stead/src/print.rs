@@ -1,0 +1,63 @@
+//! The one place that writes to the terminal: data on standard output, everything else on standard error.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// Writes for a person or for a pipe.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    color: bool,
+}
+
+/// What a word means to the reader; said by colour only beside a word that says it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// As it should be.
+    Good,
+    /// Broken, on purpose or not.
+    Bad,
+    /// Of less weight.
+    Quiet,
+}
+
+impl Default for Printer {
+    fn default() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { color: wanted && io::stdout().is_terminal() }
+    }
+}
+
+impl Printer {
+    /// A line of data.
+    pub(crate) fn line(&mut self, line: impl Display) {
+        // A reader that has gone away is no error: `stead … | head`.
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+
+    /// What is going on.
+    pub(crate) fn progress(&mut self, line: impl Display) {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    /// What went wrong, why, and what to do next.
+    pub(crate) fn error(&mut self, error: &anyhow::Error, hint: Option<&str>) {
+        let mut text = format!("error: {error}");
+        for cause in error.chain().skip(1) {
+            text += &format!("\n  because: {cause}");
+        }
+        if let Some(hint) = hint {
+            text += &format!("\n  next: {hint}");
+        }
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// A word in its tone's colour, where there is a terminal that shows colours.
+    pub(crate) fn tone(&self, tone: Tone, word: &str) -> String {
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "1;31",
+            Tone::Quiet => "2",
+        };
+        if self.color { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
+    }
+}

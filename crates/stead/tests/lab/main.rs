@@ -1,0 +1,12 @@
+//! The lab's own cases: every fault does what it says, seen from inside the nodes, and its opposite undoes it.
+#![allow(clippy::disallowed_methods, reason = "tests start what they test")]
+#![allow(clippy::print_stderr, reason = "what a failed case shows of its lab")]
+
+mod disks;
+mod lifecycle;
+mod network;
+mod outside;
+mod power;
+mod releases;
+mod snapshots;
+mod support;

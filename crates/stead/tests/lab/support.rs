@@ -1,0 +1,185 @@
+//! What the cases share: a lab of three nodes built once in this run, and ways to ask its nodes.
+
+use std::fs::File;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use stead_lab::image::{Cache, Kind, Release};
+use stead_lab::protocol::{DiskAction, PowerAction, Request};
+use stead_lab::state::{LabConfig, Plugged};
+use stead_lab::{BOOT_PATIENCE, Lab, LabError};
+use stead_spec::Bytes;
+
+/// The program under test.
+pub(crate) const STEAD: &str = env!("CARGO_BIN_EXE_stead");
+
+/// The picture that every case of the shared lab starts from.
+const FRESH: &str = "fresh";
+
+/// How long a condition may take to come about on a node: a multiple of what a busy, translated node needs.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The folder of this run, which its runner empties and takes down.
+pub(crate) fn run_dir() -> PathBuf {
+    let dir = std::env::var_os("STEAD_LAB_RUN_DIR");
+    dir.expect("lab cases share a lab that their runner takes down: use `./x test --case NAME`").into()
+}
+
+/// A lab that shows its consoles when its case fails.
+pub(crate) struct TestLab {
+    lab: Lab,
+    /// Whether it is this case's own, to be taken down with it.
+    own: bool,
+}
+
+impl Deref for TestLab {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.lab
+    }
+}
+
+impl Drop for TestLab {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("status: {:#?}", self.lab.status());
+            for node in self.lab.nodes().unwrap_or_default() {
+                eprintln!("console of {node}:\n{}", self.lab.console_tail(&node));
+            }
+        } else if self.own {
+            Lab::destroy(self.lab.path()).expect("down");
+        }
+    }
+}
+
+/// The shared lab, three nodes of Debian 13, as it was when it was fresh.
+pub(crate) fn fresh() -> TestLab {
+    let dir = run_dir().join("shared");
+    // Cases run one after the other; the lock is for those started by hand.
+    let lock = File::create(run_dir().join("shared.lock")).expect("lock");
+    lock.lock().expect("lock");
+    let lab = match Lab::open(&dir, Path::new(STEAD)) {
+        Ok(lab) if lab.status().expect("status").snapshots.iter().any(|name| name == FRESH) => lab,
+        Ok(_) => {
+            Lab::destroy(&dir).expect("what an interrupted case left");
+            build_shared(&dir)
+        }
+        Err(_) => build_shared(&dir),
+    };
+    let lab = TestLab { lab, own: false };
+    lab.load(FRESH);
+    lab
+}
+
+fn build_shared(dir: &Path) -> Lab {
+    let lab = boot(dir, &small());
+    lab.request(&Request::Save { name: FRESH.into() }).expect("save");
+    lab
+}
+
+/// A lab of the case's own, up and answering.
+pub(crate) fn own(name: &str, config: &LabConfig) -> TestLab {
+    TestLab { lab: boot(&run_dir().join(name), config), own: true }
+}
+
+/// Three small nodes of Debian 13.
+pub(crate) fn small() -> LabConfig {
+    LabConfig { memory: Bytes::gib(1), disks: vec![Bytes::gib(2); 3], ..LabConfig::default() }
+}
+
+/// One small node.
+pub(crate) fn single(release: Release, image: Kind) -> LabConfig {
+    LabConfig { nodes: 1, release, image, ..small() }
+}
+
+/// Makes a lab and waits for its nodes; that is the lab's infrastructure, and has a second try.
+fn boot(dir: &Path, config: &LabConfig) -> Lab {
+    let attempt = || {
+        let cache = Cache::open_default().expect("cache");
+        let mut say = |line: &str| eprintln!("{line}");
+        let lab = Lab::create(dir, Path::new(STEAD), config.clone(), &cache, &mut say)?;
+        lab.wait_for_ssh(&lab.nodes()?, BOOT_PATIENCE, &mut say)?;
+        Ok::<_, LabError>(lab)
+    };
+    attempt().unwrap_or_else(|first| {
+        eprintln!("lab infrastructure, second try after: {first}");
+        let _ = Lab::destroy(dir);
+        attempt().expect("the second try")
+    })
+}
+
+impl TestLab {
+    /// Does what must work.
+    pub(crate) fn ask(&self, request: Request) -> Vec<String> {
+        self.request(&request).unwrap_or_else(|error| panic!("{request:?}: {error}"))
+    }
+
+    pub(crate) fn power_of(&self, nodes: &[&str], action: PowerAction) -> Vec<String> {
+        self.ask(Request::Power { nodes: nodes.iter().map(ToString::to_string).collect(), action })
+    }
+
+    /// Takes the power from a node and gives it back, until its ssh answers.
+    pub(crate) fn power_cycle(&self, node: &str) {
+        self.power_of(&[node], PowerAction::Cycle);
+        self.up(&[node]);
+    }
+
+    pub(crate) fn up(&self, nodes: &[&str]) {
+        let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+        self.wait_for_ssh(&nodes, BOOT_PATIENCE, &mut |_| {}).expect("ssh");
+    }
+
+    pub(crate) fn cable(&self, node: &str, switch: u8, to: Plugged) {
+        self.ask(Request::Cable { node: node.into(), switch, to });
+    }
+
+    pub(crate) fn disk(&self, node: &str, bay: &str, action: DiskAction) {
+        self.ask(Request::Disk { node: node.into(), bay: bay.into(), action });
+    }
+
+    pub(crate) fn save(&self, name: &str) {
+        self.ask(Request::Save { name: name.into() });
+    }
+
+    pub(crate) fn load(&self, name: &str) {
+        let said = self.ask(Request::Load { name: name.into() });
+        assert_eq!(said.len(), 1, "every clock was set: {said:?}");
+    }
+
+    /// What a command that must work printed on a node.
+    pub(crate) fn on(&self, node: &str, script: &str) -> String {
+        self.run(node, script).unwrap_or_else(|error| panic!("on {node}: {error}")).trim().to_owned()
+    }
+
+    /// Whether a command works on a node.
+    pub(crate) fn works(&self, node: &str, script: &str) -> bool {
+        self.run(node, script).is_ok()
+    }
+
+    /// Waits until a command works on a node.
+    pub(crate) fn until(&self, node: &str, script: &str) {
+        eventually(script, || self.works(node, script));
+    }
+
+    /// The path of a bay's disk on its node, whether it is there or not.
+    pub(crate) fn device(&self, node: &str, bay: &str) -> String {
+        let status = self.status().expect("status");
+        format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{}", status.nodes[node].state.bays[bay].disk.serial)
+    }
+
+    pub(crate) fn boot_id(&self, node: &str) -> String {
+        self.on(node, "cat /proc/sys/kernel/random/boot_id")
+    }
+}
+
+/// Waits for a condition, for as long as a busy lab may take.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "not within {} s: {what}", PATIENCE.as_secs());
+        thread::sleep(Duration::from_millis(200));
+    }
+}
