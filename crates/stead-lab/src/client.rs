@@ -131,7 +131,7 @@ impl Lab {
         let lab = Self { folder: Folder::create(dir)?, program: program.to_owned() };
         let made = lab.furnish(&LabState::new(config, parts)).and_then(|()| {
             lab.hold()?;
-            say(&format!("{count} nodes start under {accelerator}"));
+            say(&format!("{count} node{} under {accelerator}", if count == 1 { " starts" } else { "s start" }));
             lab.power(&lab.nodes()?, crate::protocol::PowerAction::On)
         });
         match made {

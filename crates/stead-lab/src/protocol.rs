@@ -171,7 +171,6 @@ pub struct Status {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeStatus {
     /// Its plugs and bays.
-    #[serde(flatten)]
     pub state: NodeState,
     /// Whether its ssh answers.
     pub ssh: bool,

@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal, Write};
 #[derive(Debug)]
 pub(crate) struct Printer {
     color: bool,
+    out: io::Stdout,
+    err: io::Stderr,
 }
 
 /// What a word means to the reader; said by colour only beside a word that says it too.
@@ -23,7 +25,8 @@ pub(crate) enum Tone {
 impl Default for Printer {
     fn default() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { color: wanted && io::stdout().is_terminal() }
+        let (out, err) = (io::stdout(), io::stderr());
+        Self { color: wanted && out.is_terminal(), out, err }
     }
 }
 
@@ -31,24 +34,20 @@ impl Printer {
     /// A line of data.
     pub(crate) fn line(&mut self, line: impl Display) {
         // A reader that has gone away is no error: `stead … | head`.
-        let _ = writeln!(io::stdout(), "{line}");
+        let _ = writeln!(self.out, "{line}");
     }
 
     /// What is going on.
     pub(crate) fn progress(&mut self, line: impl Display) {
-        let _ = writeln!(io::stderr(), "{line}");
+        let _ = writeln!(self.err, "{line}");
     }
 
     /// What went wrong, why, and what to do next.
     pub(crate) fn error(&mut self, error: &anyhow::Error, hint: Option<&str>) {
-        let mut text = format!("error: {error}");
-        for cause in error.chain().skip(1) {
-            text += &format!("\n  because: {cause}");
-        }
-        if let Some(hint) = hint {
-            text += &format!("\n  next: {hint}");
-        }
-        let _ = writeln!(io::stderr(), "{text}");
+        let causes = error.chain().skip(1).map(|cause| format!("\n  because: {cause}"));
+        let next = hint.map(|hint| format!("\n  next: {hint}"));
+        let rest: String = causes.chain(next).collect();
+        let _ = writeln!(self.err, "error: {error}{rest}");
     }
 
     /// A word in its tone's colour, where there is a terminal that shows colours.

@@ -173,7 +173,7 @@ fn the_commands_do_what_the_library_does() {
     let status = stead(dir, &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
     assert_eq!(json["schema_version"], 1);
-    assert_eq!(json["nodes"]["node1"]["cables"]["2"], "out");
+    assert_eq!(json["nodes"]["node1"]["state"]["cables"]["2"], "out");
     let text = String::from_utf8(stead(dir, &["status"]).stdout).expect("text");
     assert!(text.contains("cable out: 2") && text.contains("switch 3 on"), "{text}");
     assert!(!text.contains('\x1b'), "no colour without a terminal");
