@@ -77,6 +77,10 @@ rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/hostname" "$root/etc/resolv.conf" "$
 rm -f "$root/var/lib/dbus/machine-id"
 ln -s /etc/machine-id "$root/var/lib/dbus/machine-id"
 
+# Says that what follows from /usr is up to date; else each node's first boot works it all out again.
+touch "$root/etc/.updated" "$root/var/.updated"
+
+
 cd "$entry"
 truncate -s 10G rootfs.ext4
 mke2fs -q -t ext4 -F -L stead-os -d "$root" rootfs.ext4

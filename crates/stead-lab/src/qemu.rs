@@ -67,7 +67,7 @@ impl Accelerator {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
             // Without cx16, since Debian 13's kernel has panicked in it under the translator of QEMU 7.2. The buffer
             // for translated code is what a booted Debian needs; QEMU's default, a quarter of the memory, adds up.
-            Self::Tcg => ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max,-cx16"],
+            Self::Tcg => ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-cx16"],
         }
     }
 }

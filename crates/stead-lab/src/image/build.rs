@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -61,9 +61,15 @@ pub(super) fn release_date(mirror: &Mirror, release: Release, place: &Place) -> 
         command.args(["-o", option]);
     }
     command.args(["-qq", "download-file", &format!("{}/dists/{release}/InRelease", mirror.uri())]).arg(&file);
-    Tool::AptHelper.run(command).map_err(|error| error.to_string())?;
+    Tool::AptHelper.run(command).map_err(|error| first_error(&error))?;
     let text = fs::read(&file).map_err(|error| error.to_string())?;
     date_of(&String::from_utf8_lossy(&text), release)
+}
+
+/// What apt says went wrong, without its warnings.
+fn first_error(error: &RunError) -> String {
+    let all = error.to_string();
+    all.lines().find_map(|line| line.strip_prefix("E: ")).unwrap_or(&all).to_owned()
 }
 
 /// The date in a release file, when it is one: a portal before the network answers anything with a page of its own.
@@ -133,7 +139,7 @@ fn bootstrap(
 }
 
 fn run(label: &str, tool: Tool, command: Command) -> Result<(), ImageError> {
-    tool.run(command).map(drop).map_err(|source: RunError| ImageError::Build { label: label.to_owned(), source })
+    tool.run(command).map(drop).map_err(|source| ImageError::Build { label: label.to_owned(), source })
 }
 
 /// Whether mmdebstrap must unpack elsewhere than in `folder`.
@@ -158,6 +164,12 @@ pub(super) fn scratch_of(folder: &Path) -> PathBuf {
 fn make_scratch(folder: &Path) -> Result<PathBuf, ImageError> {
     let scratch = if needs_scratch(folder) { scratch_of(folder) } else { folder.join("scratch") };
     fs::create_dir_all(&scratch).map_err(failed("make the folder", &scratch))?;
+    // Its name can be guessed: it must not be a trap that another user of this machine has laid.
+    let above = scratch.parent().unwrap_or(&scratch);
+    let meta = above.symlink_metadata().map_err(failed("look at", above))?;
+    if !meta.is_dir() || meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(failed("trust, because it is another user's,", above)(io::ErrorKind::PermissionDenied.into()));
+    }
     fs::set_permissions(&scratch, Permissions::from_mode(0o1777)).map_err(failed("open up", &scratch))?;
     Ok(scratch)
 }
@@ -168,9 +180,9 @@ pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let mut command = Tool::Mmdebstrap.command();
             command.args(["--unshare-helper", "rm", "-rf"]).arg(path);
-            Tool::Mmdebstrap.run(command).map_err(io::Error::other)?;
-            // The folder itself is this user's.
-            if path.exists() { fs::remove_dir_all(path) } else { Ok(()) }
+            // It fails, because the folder itself and some of what is in it are this user's again: they are next.
+            let _ = Tool::Mmdebstrap.run(command);
+            fs::remove_dir_all(path)
         }
         other => other,
     }

@@ -100,7 +100,9 @@ pub struct TangTree {
 
 /// A shared lock on an entry of the cache: while it is open, the entry is not deleted.
 #[derive(Debug)]
-pub struct Lease(File);
+pub struct Lease {
+    _lock: File,
+}
 
 impl Lease {
     /// Leases the entry that `file` is part of: for a process that knows the file from another one.

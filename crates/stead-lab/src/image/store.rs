@@ -184,7 +184,7 @@ impl Store {
         let lease = open_lock(&lease_path)?;
         flock(&lease, FlockOperation::LockShared).map_err(|e| failed("lock", &lease_path)(e.into()))?;
         touch(&path.join("used"))?;
-        Ok(Some(Entry { key: key_of(&path), path, lease: Lease(lease) }))
+        Ok(Some(Entry { key: key_of(&path), path, lease: Lease { _lock: lease } }))
     }
 
     /// Whether the mirror was asked about `entry` lately.
@@ -257,7 +257,7 @@ pub(super) fn lease_of(file: &Path) -> Result<Lease, ImageError> {
     let lease = open_lock(&path)?;
     flock(&lease, FlockOperation::LockShared).map_err(|e| failed("lock", &path)(e.into()))?;
     // It may have been deleted while this one waited for the lock.
-    if path.exists() { Ok(Lease(lease)) } else { Err(gone()) }
+    if path.exists() { Ok(Lease { _lock: lease }) } else { Err(gone()) }
 }
 
 /// Refuses to start a build that would fill the disk.

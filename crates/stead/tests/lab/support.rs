@@ -87,7 +87,7 @@ pub(crate) fn own(name: &str, config: &LabConfig) -> TestLab {
 
 /// Three small nodes of Debian 13.
 pub(crate) fn small() -> LabConfig {
-    LabConfig { memory: Bytes::gib(1), disks: vec![Bytes::gib(2); 3], ..LabConfig::default() }
+    LabConfig { cpus: 1, memory: Bytes::gib(1), disks: vec![Bytes::gib(2); 3], ..LabConfig::default() }
 }
 
 /// One small node.
