@@ -16,7 +16,7 @@ use crate::image::{Cache, ImageError};
 use crate::processes;
 use crate::protocol::{Reply, Request, Status};
 use crate::qemu::{Accelerator, NodeFiles};
-use crate::state::{LabConfig, LabState, Parts};
+use crate::state::{LabConfig, LabState, Parts, Power};
 
 /// A lab that is there.
 #[derive(Debug)]
@@ -97,7 +97,10 @@ impl LabError {
 }
 
 /// How long nodes may take to their ssh: five at once, translated, on two slow cores take about three minutes.
-pub const BOOT_PATIENCE: Duration = Duration::from_mins(15);
+pub const BOOT_PATIENCE: Duration = Duration::from_mins(10);
+
+/// How long another command's process may take until it is ready.
+const HOLD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often is asked whether something has come about.
 const POLL: Duration = Duration::from_millis(500);
@@ -116,7 +119,11 @@ impl Lab {
         if Folder::open(dir).is_ok() {
             return Err(LabError::Exists(dir.to_owned()));
         }
+        for tool in [Tool::Qemu, Tool::Setpriv, Tool::Ssh, Tool::SshKeygen] {
+            tool.check()?;
+        }
         check_memory(&config)?;
+        check_room(dir)?;
         let image = cache.image(config.release, config.image, say)?;
         let tang = cache.tang(say)?;
         let accelerator = Accelerator::probe(&image)?;
@@ -147,8 +154,18 @@ impl Lab {
     /// Opens the lab in `dir`, and has `program` hold it, with everything off, if nobody does.
     pub fn open(dir: &Path, program: &Path) -> Result<Self, LabError> {
         let lab = Self { folder: Folder::open(dir)?, program: program.to_owned() };
-        if UnixStream::connect(lab.folder.socket(CONTROL)).is_err() {
-            lab.hold()?;
+        let held = || UnixStream::connect(lab.folder.socket(CONTROL)).is_ok();
+        if !held()
+            && let Err(error) = lab.hold()
+        {
+            // Perhaps another command was quicker, and its process is on the way.
+            let start = Instant::now();
+            while !held() {
+                if start.elapsed() > HOLD_PATIENCE || lab.folder.lock().is_ok_and(|lock| lock.is_some()) {
+                    return Err(error);
+                }
+                thread::sleep(POLL);
+            }
         }
         Ok(lab)
     }
@@ -157,7 +174,15 @@ impl Lab {
     pub fn destroy(dir: &Path) -> Result<usize, LabError> {
         let folder = Folder::open(dir)?;
         let path = folder.path().to_owned();
-        let ended = processes::end_all(&path).map_err(LabError::io("ending the lab's processes"))?;
+        let end_all = || processes::end_all(&path).map_err(LabError::io("ending the lab's processes"));
+        let mut ended = end_all()?;
+        // Whoever asks a lab without a process something starts one: not while its files go.
+        let _lock = loop {
+            match folder.lock().map_err(LabError::io("locking the lab"))? {
+                Some(lock) => break lock,
+                None => ended += end_all()?,
+            }
+        };
         folder.remove().map_err(LabError::io(format!("removing {}", path.display())))?;
         Ok(ended)
     }
@@ -170,6 +195,16 @@ impl Lab {
     /// The names of its nodes.
     pub fn nodes(&self) -> Result<Vec<String>, LabError> {
         Ok(self.folder.read_state()?.nodes.into_keys().collect())
+    }
+
+    /// Refuses a name that is no node's.
+    pub fn check_node(&self, name: &str) -> Result<(), LabError> {
+        let nodes = self.nodes()?;
+        if nodes.iter().any(|node| node == name) {
+            return Ok(());
+        }
+        let hint = Some(format!("the nodes are {}", nodes.join(", ")));
+        Err(LabError::Refused { message: format!("there is no node `{name}`"), hint })
     }
 
     /// Asks the lab to do something; says what was done.
@@ -215,6 +250,10 @@ impl Lab {
                 !there
             });
             let Some(first) = missing.first() else { return Ok(()) };
+            if let Some(off) = missing.iter().find(|name| status.nodes[*name].state.power == Power::Off) {
+                let message = format!("{off} is off; the end of its console:\n{}", self.console_tail(off));
+                return Err(LabError::Refused { message, hint: Some(format!("stead lab power {off} on")) });
+            }
             if start.elapsed() > limit {
                 let console = self.console_tail(first);
                 return Err(LabError::NoSsh { nodes: missing.into_iter().collect(), limit, console });
@@ -328,6 +367,24 @@ fn check_memory(config: &LabConfig) -> Result<(), LabError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// What a lab's folder must have room for before it is made, in bytes: a few minutes of three nodes' logs and one picture.
+const ROOM: u64 = 4 << 30;
+
+/// Refuses a folder on a disk that is nearly full: the nodes' disks would fail one after the other.
+fn check_room(dir: &Path) -> Result<(), LabError> {
+    let existing = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
+    let disk =
+        rustix::fs::statvfs(existing).map_err(|errno| LabError::io(existing.display().to_string())(errno.into()))?;
+    let free = disk.f_bavail * disk.f_frsize;
+    if free >= ROOM {
+        return Ok(());
+    }
+    Err(LabError::Refused {
+        message: format!("{} has {} MiB free, and a lab wants {} MiB", existing.display(), free >> 20, ROOM >> 20),
+        hint: Some("make room there, or name a folder elsewhere with --dir".into()),
+    })
 }
 
 /// How long the path of a control socket may be: ssh adds 17 characters while it makes one, and 108 is the limit.

@@ -74,6 +74,16 @@ impl Tool {
         command
     }
 
+    /// Finds out before anything is made whether the program is installed.
+    pub fn check(self) -> Result<(), RunError> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if std::env::split_paths(&path).any(|dir| dir.join(self.program()).is_file()) {
+            return Ok(());
+        }
+        let command = Pasteable::of(&self.command());
+        Err(RunError::Missing { program: self.program(), package: self.package(), command })
+    }
+
     /// Says why `command`, a command of this tool, could not be started.
     pub fn start_error(self, command: &Command, source: io::Error) -> RunError {
         let command = Pasteable::of(command);

@@ -33,6 +33,10 @@ const ENTRIES: [&str; 11] = [
 ];
 const FOLDERS: [&str; 4] = ["nodes", "layers", "snapshots", "tang"];
 
+/// Says that the folder is a lab's: made first, removed last.
+const MARKER: &str = ".stead-lab";
+const MARKER_TEXT: &str = "This folder is a lab of stead: `stead lab down --dir` this folder takes it away.\n";
+
 const STATE: &str = "lab.json";
 const NEW_STATE: &str = "lab.json.new";
 const LOCK: &str = "lab.lock";
@@ -96,6 +100,7 @@ impl Folder {
             return Err(FolderError::Foreign { path: path.to_owned() });
         }
         let folder = Self::at(path)?;
+        fs::write(folder.join(MARKER), MARKER_TEXT).map_err(io)?;
         // Keys and what nodes say are nobody else's.
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         fs::set_permissions(&folder.path, private).map_err(io)?;
@@ -107,7 +112,8 @@ impl Folder {
 
     /// Opens the folder of a lab.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
-        let is_lab = path.join(STATE).exists() || path.join("nodes").exists() && path.join("layers").exists();
+        // Its content too: other folders have files of whatever name.
+        let is_lab = fs::read(path.join(MARKER)).is_ok_and(|text| text == MARKER_TEXT.as_bytes());
         if is_lab { Self::at(path) } else { Err(FolderError::None { path: path.to_owned() }) }
     }
 
@@ -175,6 +181,7 @@ impl Folder {
         for name in ENTRIES {
             ignore_missing(fs::remove_file(self.join(name)))?;
         }
+        ignore_missing(fs::remove_file(self.join(MARKER)))?;
         match fs::remove_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
             other => ignore_missing(other),
@@ -191,7 +198,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         fs::write(dir.path().join("thesis.tex"), "years of work").expect("file");
         assert!(matches!(Folder::create(dir.path()), Err(FolderError::Foreign { .. })));
-        assert!(matches!(Folder::open(dir.path()), Err(FolderError::None { .. })));
+        for name in FOLDERS {
+            fs::create_dir(dir.path().join(name)).expect("folder");
+        }
+        fs::write(dir.path().join(STATE), "{}").expect("file");
+        assert!(matches!(Folder::open(dir.path()), Err(FolderError::None { .. })), "names say nothing");
     }
 
     #[test]

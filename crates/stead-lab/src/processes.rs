@@ -42,7 +42,12 @@ pub fn find(folder: &Path) -> io::Result<Vec<Pid>> {
 fn is_marked(pid: Pid, folder: &Path) -> bool {
     let mark = [MARK.as_bytes(), b"=", folder.as_os_str().as_bytes()].concat();
     let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|entry| entry == mark)
+    if environment.split(|byte| *byte == 0).any(|entry| entry == mark) {
+        return true;
+    }
+    // The ssh that holds a connection open for others writes its title over its environment.
+    let title = [b"ssh: ", folder.as_os_str().as_bytes(), b"/nodes/"].concat();
+    fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).is_ok_and(|line| line.starts_with(&title))
 }
 
 fn end(pid: Pid, folder: &Path) -> io::Result<()> {

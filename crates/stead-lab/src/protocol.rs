@@ -15,8 +15,6 @@ use crate::switch::{Condition, Counters};
 pub enum Request {
     /// How is everything?
     Status,
-    /// Take the power away from everything and end.
-    End,
     /// Switch nodes on or off.
     Power {
         /// Their names.

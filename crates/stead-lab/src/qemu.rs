@@ -35,7 +35,9 @@ impl Accelerator {
     /// That `/dev/kvm` is there and opens says little: within some virtual machines it does, and no kernel gets through
     /// its boot.
     pub fn probe(image: &Image) -> Result<Self, RunError> {
-        let mut command = Tool::Qemu.command();
+        // Under a leash, like a node: no trial outlives whoever asked for it.
+        let mut command = Tool::Setpriv.command();
+        command.args(["--pdeathsig", "KILL", Tool::Qemu.program()]);
         command
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "512"])
             .args(["-machine", "q35", "-serial", "stdio", "-append", "console=ttyS0 panic=-1"])
@@ -236,6 +238,9 @@ pub fn disk_device(bay: &str, serial: &str) -> serde_json::Value {
         "drive": bay,
         "serial": serial,
         "write-cache": "on",
+        // An error is the node's to see, as on hardware; by default QEMU stops a node when the lab's own disk is full.
+        "werror": "report",
+        "rerror": "report",
         // 1 stands for an SSD, else it is rounds per minute.
         "rotation_rate": 1,
     })

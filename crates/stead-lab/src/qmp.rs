@@ -12,6 +12,8 @@ use tokio::net::UnixStream;
 pub struct Qmp {
     stream: BufReader<UnixStream>,
     events: VecDeque<Value>,
+    /// The number of the last command: an answer that comes after its time-out must not be taken for another's.
+    last: u64,
 }
 
 /// Why QEMU did not do what it was told.
@@ -38,37 +40,48 @@ pub enum QmpError {
     },
 }
 
-/// How long a command or an event may take: a picture of a node's memory, the longest, is a few seconds.
-const LIMIT: Duration = Duration::from_mins(2);
+/// How long a command or an event may take: a picture of a node's memory, the longest, is seconds, on a slow disk minutes.
+const LIMIT: Duration = Duration::from_mins(10);
 
 impl Qmp {
     /// Starts a conversation on a connection that QEMU has just made.
     pub async fn start(stream: UnixStream) -> Result<Self, QmpError> {
-        let mut qmp = Self { stream: BufReader::new(stream), events: VecDeque::new() };
-        qmp.message().await?;
+        let mut qmp = Self { stream: BufReader::new(stream), events: VecDeque::new(), last: 0 };
+        let silent = || QmpError::Silent { command: "its greeting".into(), limit: LIMIT };
+        tokio::time::timeout(LIMIT, qmp.message()).await.map_err(|_| silent())??;
         qmp.execute("qmp_capabilities", json!({})).await?;
         Ok(qmp)
     }
 
     /// Tells QEMU to do something and gives its answer.
     pub async fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, QmpError> {
-        let text = json!({ "execute": command, "arguments": arguments }).to_string();
+        let text = json!({ "execute": command, "arguments": arguments, "id": self.last + 1 }).to_string();
+        self.last += 1;
         let exchange = async {
             self.stream.get_mut().write_all(text.as_bytes()).await.map_err(QmpError::Gone)?;
             loop {
                 let mut message = self.message().await?;
+                if message.get("event").is_some() {
+                    self.events.push_back(message);
+                    continue;
+                }
+                if message["id"] != self.last {
+                    continue;
+                }
                 if let Some(error) = message.get("error") {
                     let reason = error["desc"].as_str().unwrap_or("without a reason").to_owned();
                     return Err(QmpError::Refused { command: text.clone(), reason });
                 }
-                if message.get("return").is_some() {
-                    return Ok(message["return"].take());
-                }
-                self.events.push_back(message);
+                return Ok(message["return"].take());
             }
         };
         let silent = || QmpError::Silent { command: text.clone(), limit: LIMIT };
         tokio::time::timeout(LIMIT, exchange).await.map_err(|_| silent())?
+    }
+
+    /// Forgets the events so far.
+    pub fn forget_events(&mut self) {
+        self.events.clear();
     }
 
     /// Waits for an event for which `wanted` says so; those before it are forgotten.
@@ -108,10 +121,11 @@ mod tests {
         tokio::spawn(async move {
             let mut theirs = BufReader::new(theirs);
             theirs.get_mut().write_all(b"{\"QMP\": {}}\n").await.expect("greeting");
-            for answer in ["{\"return\": {}}\n"].iter().chain(answers) {
+            for (id, answer) in (1..).zip(["{\"return\": {}, \"id\": ID}\n"].iter().chain(answers)) {
                 let mut bytes = [0; 4096];
                 let n = tokio::io::AsyncReadExt::read(&mut theirs, &mut bytes).await.expect("command");
                 serde_json::from_slice::<Value>(&bytes[..n]).expect("a whole command");
+                let answer = answer.replace("ID", &id.to_string());
                 theirs.get_mut().write_all(answer.as_bytes()).await.expect("answer");
             }
         });
@@ -119,8 +133,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_between_are_kept_for_later() {
-        let stream = qemu(&["{\"event\": \"STOP\"}\n{\"event\": \"RESET\"}\n{\"return\": {\"status\": \"paused\"}}\n"]);
+    async fn events_between_are_kept_and_late_answers_are_not() {
+        let stream = qemu(&[
+            "{\"event\": \"STOP\"}\n{\"event\": \"RESET\"}\n{\"return\": \"late\", \"id\": 1}\n{\"return\": {\"status\": \"paused\"}, \"id\": ID}\n",
+        ]);
         let mut qmp = Qmp::start(stream).await.expect("start");
         let status = qmp.execute("query-status", json!({})).await.expect("status");
         assert_eq!(status["status"], "paused");
@@ -130,7 +146,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_names_the_command() {
-        let mut qmp = Qmp::start(qemu(&["{\"error\": {\"desc\": \"no such thing\"}}\n"])).await.expect("start");
+        let mut qmp =
+            Qmp::start(qemu(&["{\"error\": {\"desc\": \"no such thing\"}, \"id\": ID}\n"])).await.expect("start");
         let error = qmp.execute("device_del", json!({ "id": "disk9" })).await.expect_err("refused");
         assert!(error.to_string().contains("disk9") && error.to_string().contains("no such thing"), "{error}");
         assert!(matches!(qmp.execute("cont", json!({})).await, Err(QmpError::Gone(_))));

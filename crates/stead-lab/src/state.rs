@@ -122,7 +122,7 @@ pub enum Power {
     Off,
     /// Running.
     On,
-    /// Has power, does nothing: no frame, no heartbeat, its clock and its watchdog go on.
+    /// Has power and does nothing: no frame, no heartbeat; its clock goes on.
     Frozen,
 }
 
@@ -268,9 +268,16 @@ impl LabState {
         self.nodes.values().flat_map(|node| node.bays.values().map(|bay| &bay.disk)).chain(&self.shelf)
     }
 
-    /// The same, to be changed.
-    pub fn disks_mut(&mut self) -> impl Iterator<Item = &mut DiskState> {
-        self.nodes.values_mut().flat_map(|node| node.bays.values_mut().map(|bay| &mut bay.disk)).chain(&mut self.shelf)
+    /// Puts a new layer on every disk in a bay: what is below stays as it is from now on.
+    ///
+    /// Nobody writes to a disk on the shelf; it gets one when it is put in.
+    pub fn cover_disks(&mut self) {
+        let mut next = self.next_layer;
+        for bay in self.nodes.values_mut().flat_map(|node| node.bays.values_mut()) {
+            bay.disk.layers.insert(0, LayerId(next));
+            next += 1;
+        }
+        self.next_layer = next;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use stead_spec::Bytes;
 use tokio::task::JoinSet;
 
 use super::machine::{Launch, Machine, MachineError};
@@ -18,6 +19,7 @@ impl Lab {
         for name in nodes {
             self.node(name)?;
         }
+        self.bury();
         let mut done = Vec::new();
         if action != PowerAction::On {
             let lost = self.cut(nodes).await;
@@ -58,10 +60,22 @@ impl Lab {
         let Some(node) = self.state.nodes.get_mut(name) else { return 0 };
         node.power = Power::Off;
         let files = NodeFiles::of(name);
+        for bay in node.bays.keys() {
+            self.bays.settle(&files.bay(bay));
+        }
         node.bays.keys().filter_map(|bay| self.bays.get(&files.bay(bay))).map(|disk| disk.cut_power().get()).sum()
     }
 
-    /// Starts nodes that are off, from their disks or from pictures of their memory, and leaves them paused on error.
+    /// Takes note of nodes that have switched themselves off.
+    fn bury(&mut self) {
+        let ended = self.machines.iter().filter(|(_, machine)| machine.has_ended());
+        for name in ended.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.machines.remove(&name);
+            self.powerless(&name);
+        }
+    }
+
+    /// Starts nodes that are off, from their disks or from pictures of their memory: all, or none.
     pub(super) async fn start(
         &mut self,
         shared: &Shared,
@@ -72,7 +86,7 @@ impl Lab {
             machine.resume().await.map_err(|error| Failure::new(format!("{name}: {error}")))?;
         }
         for (name, machine) in paused {
-            self.adopt(shared, name, machine);
+            self.adopt(shared, &name, machine);
         }
         Ok(())
     }
@@ -120,23 +134,20 @@ impl Lab {
     }
 
     /// Takes a machine as the node's, and watches for its end: a node may well switch itself off.
-    pub(super) fn adopt(&mut self, shared: &Shared, name: String, machine: Machine) {
-        let (mut exited, pid) = (machine.exited(), machine.pid);
+    pub(super) fn adopt(&mut self, shared: &Shared, name: &str, machine: Machine) {
+        let mut exited = machine.exited();
         let shared = Arc::clone(shared);
-        if let Some(node) = self.state.nodes.get_mut(&name) {
+        if let Some(node) = self.state.nodes.get_mut(name) {
             node.power = Power::On;
         }
-        self.machines.insert(name.clone(), machine);
+        self.machines.insert(name.to_owned(), machine);
         tokio::spawn(async move {
             // An error means that the machine is gone too.
             let _ = exited.wait_for(|ended| *ended).await;
             let mut lab = shared.lock().await;
-            if lab.machines.get(&name).is_some_and(|machine| machine.pid == pid) {
-                lab.machines.remove(&name);
-                lab.powerless(&name);
-                // The next request writes it again if this fails.
-                let _ = lab.folder.write_state(&lab.state);
-            }
+            lab.bury();
+            // The next request writes it again if this fails.
+            let _ = lab.folder.write_state(&lab.state);
         });
     }
 
@@ -147,7 +158,7 @@ impl Lab {
             Power::On => {
                 self.machine(name)?.freeze()?;
                 self.node_mut(name)?.power = Power::Frozen;
-                Ok(vec![format!("{name}: frozen; its clock and its watchdog go on")])
+                Ok(vec![format!("{name}: frozen; its clock goes on")])
             }
         }
     }
@@ -162,18 +173,21 @@ impl Lab {
         for (switch, to) in self.node(name)?.cables.clone() {
             self.machine(name)?.set_link(switch, to.is_in()).await?;
         }
-        Ok(vec![format!("{name}: goes on")])
+        // It may have been frozen in a picture, with the time of then.
+        let mut done = vec![format!("{name}: goes on")];
+        done.extend(self.set_clocks(&[name.to_owned()]).await);
+        Ok(done)
     }
 
     pub(super) async fn cable(&mut self, name: &str, switch: u8, to: Plugged) -> Outcome {
         self.node(name)?;
         self.known_switch(switch)?;
+        self.wiring.set_cable(name, switch, to);
         let node = self.node_mut(name)?;
         node.cables.insert(switch, to);
         if node.power == Power::On {
             self.machine(name)?.set_link(switch, to.is_in()).await?;
         }
-        self.wiring.set_cable(name, switch, to);
         Ok(vec![format!("{name}: cable to switch {switch} is {}", word(to))])
     }
 
@@ -212,6 +226,10 @@ impl Lab {
         if matches!(action, DiskAction::Replace(None)) && bay == OS_BAY {
             let why = format!("{name}'s OS disk would be blank, and a node boots from nothing else");
             return Err(Failure::new(why).hint("replace it by one from the shelf, with its serial number"));
+        }
+        if action == DiskAction::Fail && content.condition == BayCondition::Pulled {
+            let hint = format!("stead lab disk {name} {bay} insert");
+            return Err(Failure::new(format!("{name}: {bay} is out")).hint(hint));
         }
         let (condition, serial) = (content.condition, content.disk.serial.clone());
         let live = self.live_disk(name, bay)?;
@@ -258,33 +276,47 @@ impl Lab {
 
     async fn replace(&mut self, name: &str, bay: &str, serial: Option<String>) -> Outcome {
         let size = self.bay_mut(name, bay)?.disk.size;
-        let new = match serial {
-            None => self.state.new_disk(size, false),
-            Some(serial) => {
-                let found = self.state.shelf.iter().position(|disk| disk.serial == serial);
-                let index = found.ok_or_else(|| {
-                    let there: Vec<_> = self.state.shelf.iter().map(|disk| disk.serial.as_str()).collect();
-                    Failure::new(format!("no disk {serial} is on the shelf"))
-                        .hint(format!("on it: {}", there.join(", ")))
-                })?;
-                if self.state.shelf[index].size != size {
-                    return Err(Failure::new(format!("{serial} has another size than the disk in {bay}")));
-                }
-                self.state.shelf.remove(index)
-            }
+        let from_shelf = match serial {
+            None => None,
+            Some(serial) => Some(self.find_on_shelf(&serial, size)?),
         };
+        let mut new = match from_shelf {
+            None => self.state.new_disk(size, false),
+            Some(index) => self.state.shelf[index].clone(),
+        };
+        if from_shelf.is_some() {
+            // A picture may have the layer on its top as it is.
+            new.layers.insert(0, self.state.new_layer());
+        }
         if self.bay_mut(name, bay)?.condition != BayCondition::Pulled {
             self.pull(name, bay).await?;
         }
         let live = self.open_disk(&new)?;
+        // From here to the end of the exchange nothing can fail: a disk is in the bay or on the shelf at any time.
         let serial = new.serial.clone();
         let old = std::mem::replace(self.bay_mut(name, bay)?, Bay { disk: new, condition: BayCondition::Pulled });
+        if let Some(index) = from_shelf {
+            self.state.shelf.remove(index);
+        }
+        let said = format!("{name}: {serial} is in {bay}; {} is on the shelf", old.disk.serial);
+        self.state.shelf.push(old.disk);
         self.bays.put(NodeFiles::of(name).bay(bay), Arc::new(live));
         self.insert(name, bay).await?;
         self.bay_mut(name, bay)?.condition = BayCondition::Well;
-        let said = format!("{name}: {serial} is in {bay}; {} is on the shelf", old.disk.serial);
-        self.state.shelf.push(old.disk);
         Ok(vec![said])
+    }
+
+    fn find_on_shelf(&self, serial: &str, size: Bytes) -> Result<usize, Failure> {
+        let spares = &self.state.shelf;
+        let Some(index) = spares.iter().position(|disk| disk.serial == serial) else {
+            let there: Vec<_> = spares.iter().map(|disk| disk.serial.as_str()).collect();
+            let hint = format!("on it: {}", if there.is_empty() { "nothing".into() } else { there.join(", ") });
+            return Err(Failure::new(format!("no disk {serial} is on the shelf")).hint(hint));
+        };
+        if spares[index].size != size {
+            return Err(Failure::new(format!("{serial} has another size than the disk in the bay")));
+        }
+        Ok(index)
     }
 
     pub(super) fn tang(&mut self, to: Plugged) -> Vec<String> {

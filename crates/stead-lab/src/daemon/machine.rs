@@ -21,8 +21,18 @@ pub(super) struct Machine {
     pub(super) pid: u32,
     files: NodeFiles,
     qmp: Qmp,
-    kill: Arc<Notify>,
+    leash: Leash,
     exited: watch::Receiver<bool>,
+}
+
+/// Ends QEMU when it is dropped: however a start or a picture fails, no QEMU is left that nobody knows.
+#[derive(Debug)]
+struct Leash(Arc<Notify>);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 /// All that is needed to start a node.
@@ -79,9 +89,9 @@ impl Machine {
             .map_err(|source| MachineError::Io(io::Error::other(format!("could not start QEMU: {source}"))))?;
         let pid = child.id().unwrap_or_default();
 
-        let kill = Arc::new(Notify::new());
+        let leash = Leash(Arc::new(Notify::new()));
         let (exit, mut exited) = watch::channel(false);
-        let kill_wanted = Arc::clone(&kill);
+        let kill_wanted = Arc::clone(&leash.0);
         tokio::spawn(async move {
             tokio::select! {
                 _ = child.wait() => {}
@@ -91,11 +101,13 @@ impl Machine {
         });
 
         let stream = tokio::select! {
+            // A QEMU that came and died at once must not leave its connection to the next one.
+            biased;
             accepted = launch.qmp.accept() => accepted?.0,
             _ = exited.wait_for(|ended| *ended) => return Err(MachineError::Ended(tail(&log_path))),
         };
         let qmp = Qmp::start(stream).await?;
-        let mut machine = Self { pid, files: launch.files, qmp, kill, exited };
+        let mut machine = Self { pid, files: launch.files, qmp, leash, exited };
         let events = json!({ "capabilities": [{ "capability": "events", "state": true }] });
         machine.qmp.execute("migrate-set-capabilities", events).await?;
         if let Some(memory) = &launch.memory {
@@ -114,7 +126,7 @@ impl Machine {
 
     /// Ends QEMU as a power cut does, and waits until it is gone.
     pub(super) async fn kill(mut self) {
-        self.kill.notify_one();
+        self.leash.0.notify_one();
         // An error means that the other end is gone, and QEMU with it.
         let _ = self.exited.wait_for(|ended| *ended).await;
     }
@@ -126,12 +138,22 @@ impl Machine {
     }
 
     /// Pauses the node for a picture; QEMU flushes its disks with that.
-    pub(super) async fn pause(&mut self) -> Result<(), MachineError> {
-        self.qmp.execute("stop", json!({})).await?;
+    ///
+    /// A frozen one is told before its process goes on, so that it does nothing in between.
+    pub(super) async fn pause(&mut self, frozen: bool) -> Result<(), MachineError> {
+        if frozen {
+            let pid = self.pid;
+            let (stopped, continued) =
+                tokio::join!(self.qmp.execute("stop", json!({})), async { signal(pid, Signal::CONT) });
+            continued?;
+            stopped?;
+        } else {
+            self.qmp.execute("stop", json!({})).await?;
+        }
         Ok(())
     }
 
-    /// Stops the whole process where it is: unlike a pause this flushes nothing, and the node's clock and watchdog go on.
+    /// Stops the whole process where it is: unlike a pause this flushes nothing, and the node's clock goes on.
     pub(super) fn freeze(&self) -> Result<(), MachineError> {
         self.signal(Signal::STOP)
     }
@@ -142,11 +164,12 @@ impl Machine {
     }
 
     fn signal(&self, signal: Signal) -> Result<(), MachineError> {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        match pid {
-            Some(pid) if !*self.exited.borrow() => Ok(kill_process(pid, signal)?),
-            _ => Err(MachineError::Qmp(QmpError::Gone(io::ErrorKind::NotFound.into()))),
-        }
+        if self.has_ended() { Err(gone()) } else { self::signal(self.pid, signal) }
+    }
+
+    /// Whether QEMU has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        *self.exited.borrow()
     }
 
     /// Gives a NIC its carrier, or takes it.
@@ -175,21 +198,23 @@ impl Machine {
         remove_if_there(&folder.join(&socket))?;
         // Relative, as all paths of sockets here: the process runs in the lab's folder.
         let listener = UnixListener::bind(&socket)?;
+        let mut file = File::create(to)?;
+        self.qmp.forget_events();
         // The node is paused, so the only limit is how fast the file takes it.
         self.qmp.execute("migrate-set-parameters", json!({ "max-bandwidth": 1_u64 << 40 })).await?;
         self.qmp.execute("migrate", json!({ "uri": format!("unix:{socket}") })).await?;
-        let stream = listener.accept().await?.0.into_std()?;
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted?.0.into_std()?,
+            _ = self.exited.wait_for(|ended| *ended) => return Err(gone()),
+        };
         stream.set_nonblocking(false)?;
-        let mut file = File::create(to)?;
         let copy = tokio::task::spawn_blocking(move || {
             let mut stream = stream;
             io::copy(&mut stream, &mut file)
         });
-        let done = self.migrated().await;
         // QEMU's reason first: a broken pipe is only what it looks like from here.
-        let copied = copy.await.map_err(io::Error::other)?;
-        done?;
-        copied?;
+        self.migrated().await?;
+        copy.await.map_err(io::Error::other)??;
         remove_if_there(&folder.join(&socket))?;
         Ok(())
     }
@@ -204,10 +229,8 @@ impl Machine {
             let mut stream = stream;
             io::copy(&mut file, &mut stream)
         });
-        let done = self.migrated().await;
-        let copied = copy.await.map_err(io::Error::other)?;
-        done?;
-        copied?;
+        self.migrated().await?;
+        copy.await.map_err(io::Error::other)??;
         remove_if_there(&folder.join(&socket))?;
         Ok(())
     }
@@ -222,6 +245,15 @@ impl Machine {
         let reason = info["error-desc"].as_str().unwrap_or("without a reason").to_owned();
         Err(MachineError::Memory(format!("QEMU could not move the memory: {reason}")))
     }
+}
+
+fn signal(pid: u32, signal: Signal) -> Result<(), MachineError> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
+    Ok(kill_process(pid, signal)?)
+}
+
+fn gone() -> MachineError {
+    MachineError::Qmp(QmpError::Gone(io::ErrorKind::NotFound.into()))
 }
 
 /// Removes a file that may not be there.

@@ -17,15 +17,19 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use crate::disk::nbd::{self, Bays};
 use crate::disk::{Disk, Layer};
 use crate::folder::{CONTROL, DISKS, Folder, FolderError};
 use crate::image::{ImageError, Lease};
 use crate::protocol::{NodeStatus, Reply, Request, Status, SwitchStatus, TangStatus, WanStatus};
+use crate::qemu::NodeFiles;
 use crate::state::{BayCondition, DiskState, LabState, Power};
+use crate::switch::link;
 use machine::{Machine, MachineError, remove_if_there};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wiring::Wiring;
 
 /// What a lab's process says on its standard output when it is ready for requests.
@@ -96,7 +100,6 @@ struct Lab {
     wiring: Wiring,
     machines: BTreeMap<String, Machine>,
     key: String,
-    ended: Arc<Notify>,
     _leases: Vec<Lease>,
 }
 
@@ -112,13 +115,14 @@ pub fn serve(dir: &Path) -> Result<(), ServeError> {
     let lock = folder.lock().map_err(io("locking the lab"))?;
     let Some(_lock) = lock else { return Err(ServeError::Held(folder.path().to_owned())) };
     std::env::set_current_dir(folder.path()).map_err(io("entering the lab's folder"))?;
+    // Without it a lab is only smaller.
+    let _ = raise_file_limit();
     // A terminal that is closed must not take the lab with it. It fails only for one that leads its session already.
     let _ = rustix::process::setsid();
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io("starting tokio"))?;
     runtime.block_on(async move {
         let (shared, control) = Lab::assemble(folder)?;
-        let ended = Arc::clone(&shared.lock().await.ended);
         let mut terminate = signal(SignalKind::terminate()).map_err(io("watching for signals"))?;
         let mut stdout = tokio::io::stdout();
         // Whoever started this process may be gone by now.
@@ -127,12 +131,14 @@ pub fn serve(dir: &Path) -> Result<(), ServeError> {
         loop {
             tokio::select! {
                 accepted = control.accept() => {
-                    let (stream, _) = accepted.map_err(io("listening for commands"))?;
-                    tokio::spawn(converse(Arc::clone(&shared), stream));
+                    match accepted {
+                        Ok((stream, _)) => drop(tokio::spawn(converse(Arc::clone(&shared), stream))),
+                        // Out of file descriptors, for instance: it may pass.
+                        Err(_) => tokio::time::sleep(link::RETRY).await,
+                    }
                 }
-                () = ended.notified() => return Ok(()),
                 _ = terminate.recv() => {
-                    drop(shared.lock().await.end().await);
+                    shared.lock().await.cut_all().await;
                     return Ok(());
                 }
             }
@@ -170,7 +176,6 @@ async fn answer(stream: &mut BufReader<UnixStream>, reply: &Reply) -> io::Result
 async fn perform(shared: &Shared, request: Request) -> Outcome {
     let mut lab = shared.lock().await;
     let done = match request {
-        Request::End => lab.end().await,
         Request::Power { nodes, action } => lab.power(shared, &nodes, action).await,
         Request::Freeze { node } => lab.freeze(&node),
         Request::Thaw { node } => lab.thaw(&node).await,
@@ -198,13 +203,14 @@ async fn status(shared: &Shared) -> Status {
         let lab = shared.lock().await;
         (lab.describe(), lab.wiring.out_of_band())
     };
-    let probes =
-        hosts.into_iter().map(|(name, host)| tokio::spawn(async move { (name, wiring::ssh_answers(&host).await) }));
-    for probe in probes.collect::<Vec<_>>() {
-        if let Ok((name, answers)) = probe.await
-            && let Some(node) = status.nodes.get_mut(&name)
-        {
-            node.ssh = answers && node.state.power == Power::On;
+    let on = |name: &String| status.nodes[name].state.power == Power::On;
+    let mut probes = JoinSet::new();
+    for (name, host) in hosts.into_iter().filter(|(name, _)| on(name)) {
+        probes.spawn(async move { (name, wiring::ssh_answers(&host).await) });
+    }
+    for (name, answers) in probes.join_all().await {
+        if let Some(node) = status.nodes.get_mut(&name) {
+            node.ssh = answers;
         }
     }
     status
@@ -240,23 +246,31 @@ impl Lab {
             machines: BTreeMap::new(),
             key: key.trim().to_owned(),
             _leases: leases,
-            ended: Arc::new(Notify::new()),
         };
-        lab.open_disks().map_err(io("opening the disks"))?;
+        lab.put_disks(lab.open_disks(&lab.state).map_err(io("opening the disks"))?);
+        // What a killed lab left half-made; when it can't be told, it stays.
+        let _ = lab.collect_layers();
         lab.folder.write_state(&lab.state).map_err(io("writing the lab's state"))?;
         Ok((Arc::new(Mutex::new(lab)), control))
     }
 
-    /// Puts every disk of the state into its bay, as it is without power.
-    fn open_disks(&self) -> io::Result<()> {
+    /// Opens every disk of `state` that is in a bay, as it is without power.
+    fn open_disks(&self, state: &LabState) -> io::Result<Vec<(String, Disk)>> {
+        bays_of(state).map(|(bay, disk)| Ok((bay, self.open_disk(disk)?))).collect()
+    }
+
+    /// Puts disks into their bays, and makes those fail that the state says so of.
+    fn put_disks(&self, disks: Vec<(String, Disk)>) {
+        for (bay, disk) in disks {
+            self.bays.put(bay, Arc::new(disk));
+        }
         for (name, node) in &self.state.nodes {
             for (bay, content) in &node.bays {
-                let disk = self.open_disk(&content.disk)?;
-                disk.set_failing(content.condition == BayCondition::Failing);
-                self.bays.put(crate::qemu::NodeFiles::of(name).bay(bay), Arc::new(disk));
+                if let Some(disk) = self.bays.get(&NodeFiles::of(name).bay(bay)) {
+                    disk.set_failing(content.condition == BayCondition::Failing);
+                }
             }
         }
-        Ok(())
     }
 
     /// Opens a disk; a top layer that is not there yet is made.
@@ -295,15 +309,28 @@ impl Lab {
             switches: state.switches.iter().map(switch).collect(),
             wan: WanStatus { plugged: state.wan, open: state.config.wan_open },
             tang: TangStatus { plugged: state.tang, url: wiring::tang_url() },
-            snapshots: self.snapshots(),
+            // For a look, what can't be read is not there.
+            snapshots: self.snapshots().unwrap_or_default(),
         }
     }
 
-    /// Takes the power from everything, and lets the process end.
-    async fn end(&mut self) -> Outcome {
+    /// Takes the power from all nodes at the same instant.
+    async fn cut_all(&mut self) {
         let names: Vec<String> = self.machines.keys().cloned().collect();
         self.cut(&names).await;
-        self.ended.notify_one();
-        Ok(Vec::new())
     }
+}
+
+/// The disks in the bays of a lab, with the names under which the bays are served.
+fn bays_of(state: &LabState) -> impl Iterator<Item = (String, &DiskState)> {
+    state.nodes.iter().flat_map(|(name, node)| {
+        let files = NodeFiles::of(name);
+        node.bays.iter().map(move |(bay, content)| (files.bay(bay), &content.disk))
+    })
+}
+
+/// Lets this process have as many open files as it may: each layer of each disk is one.
+fn raise_file_limit() -> rustix::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
 }

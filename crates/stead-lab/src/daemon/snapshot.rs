@@ -12,7 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use super::{Failure, Lab, Outcome, Shared};
+use super::machine::{Machine, MachineError};
+use super::{Failure, Lab, Outcome, Shared, bays_of};
 use crate::disk::{Layer, LayerId, layer_files};
 use crate::qemu::NodeFiles;
 use crate::state::{LabState, Power};
@@ -26,71 +27,93 @@ const CLOCK_PATIENCE: Duration = Duration::from_secs(20);
 impl Lab {
     pub(super) async fn save(&mut self, name: &str) -> Outcome {
         check_name(name)?;
-        if self.snapshot_dir(name).exists() {
+        let dir = self.snapshot_dir(name);
+        if dir.exists() {
             let hint = format!("stead lab snapshot delete {name}");
             return Err(Failure::new(format!("there is a picture `{name}` already")).hint(hint));
         }
         let unfinished = self.snapshot_dir(&format!(".{name}"));
         remove_dir_if_there(&unfinished)?;
         fs::create_dir(&unfinished)?;
-        let picture = self.state.clone();
-        let frozen: Vec<String> = with_power(&picture, Power::Frozen);
 
-        // All stop first, so that the pictures belong together.
-        for name in &frozen {
-            self.machine(name)?.thaw()?;
+        let picture = self.state.clone();
+        let power = |picture: &LabState, node: &str| picture.nodes.get(node).map(|node| node.power);
+        let frozen: BTreeSet<String> = with_power(&picture, Power::Frozen).into_iter().collect();
+        // All stop at once, and go on at once: the picture is of one instant, and no node sees the others missing.
+        let is_frozen = frozen.clone();
+        let mut saved = self
+            .each(move |name, mut machine| {
+                let frozen = is_frozen.contains(&name);
+                async move {
+                    let paused = machine.pause(frozen).await;
+                    (machine, paused)
+                }
+            })
+            .await;
+        if saved.is_ok() {
+            saved = self.save_paused(&picture, &unfinished).await;
         }
-        let mut failed = None;
-        for (name, machine) in &mut self.machines {
-            if let Err(error) = machine.pause().await {
-                failed = Some(Failure::new(format!("{name}: {error}")));
-            }
+        let resumed = self
+            .each(move |name, mut machine| {
+                let frozen = frozen.contains(&name);
+                async move {
+                    let mut resumed = machine.resume().await;
+                    if frozen && resumed.is_ok() {
+                        resumed = machine.freeze();
+                    }
+                    (machine, resumed)
+                }
+            })
+            .await;
+        if let Err(failure) = saved {
+            remove_dir_if_there(&unfinished)?;
+            return Err(failure);
         }
-        if failed.is_none() {
-            failed = self.save_paused(&picture, &unfinished).await.err();
-        }
-        for (name, machine) in &mut self.machines {
-            if let Err(error) = machine.resume().await {
-                failed = Some(Failure::new(format!("{name}: {error}")));
-            }
-        }
-        for name in &frozen {
-            self.machine(name)?.freeze()?;
-        }
-        match failed {
-            None => {
-                fs::rename(&unfinished, self.snapshot_dir(name))?;
-                Ok(vec![format!("picture `{name}` taken of {}", count(self.machines.len(), "running node"))])
-            }
-            Some(failure) => {
-                remove_dir_if_there(&unfinished)?;
-                Err(failure)
-            }
-        }
+        fs::rename(&unfinished, &dir)?;
+        resumed?;
+        let mut done = vec![format!("picture `{name}` taken of {}", count(self.machines.len(), "running node"))];
+        // They stood still meanwhile.
+        let on: Vec<String> =
+            self.machines.keys().filter(|node| power(&picture, node) == Some(Power::On)).cloned().collect();
+        done.extend(self.set_clocks(&on).await);
+        Ok(done)
     }
 
-    async fn save_paused(&mut self, picture: &LabState, dir: &Path) -> Result<(), Failure> {
-        let folder = self.folder.path().to_owned();
-        let mut saving = JoinSet::new();
-        for (name, mut machine) in std::mem::take(&mut self.machines) {
-            let (folder, to) = (folder.clone(), dir.join(memory_file(&name)));
-            saving.spawn(async move {
-                let saved = machine.save_memory(&folder, &to).await;
-                (name, machine, saved)
-            });
+    /// Does the same with every running node, with all at once.
+    async fn each<F, T>(&mut self, work: F) -> Result<(), Failure>
+    where
+        F: Fn(String, Machine) -> T,
+        T: Future<Output = (Machine, Result<(), MachineError>)> + Send + 'static,
+    {
+        let mut working = JoinSet::new();
+        for (name, machine) in std::mem::take(&mut self.machines) {
+            let done = work(name.clone(), machine);
+            working.spawn(async move { (name, done.await) });
         }
-        let mut failed = None;
-        for (name, machine, saved) in saving.join_all().await {
-            if let Err(error) = saved {
+        let mut failed = Ok(());
+        for (name, (machine, result)) in working.join_all().await {
+            if let Err(error) = result {
                 failed =
-                    Some(Failure::new(format!("{name}: {error}")).hint("is the disk of this machine full? `df -h`"));
+                    Err(Failure::new(format!("{name}: {error}")).hint("is the disk of this machine full? `df -h`"));
             }
             self.machines.insert(name, machine);
         }
-        if let Some(failure) = failed {
-            return Err(failure);
-        }
+        failed
+    }
+
+    async fn save_paused(&mut self, picture: &LabState, dir: &Path) -> Result<(), Failure> {
+        let (folder, to) = (self.folder.path().to_owned(), dir.to_owned());
+        self.each(move |name, mut machine| {
+            let (folder, to) = (folder.clone(), to.join(memory_file(&name)));
+            async move {
+                let saved = machine.save_memory(&folder, &to).await;
+                (machine, saved)
+            }
+        })
+        .await?;
         self.seal_disks()?;
+        // Before the picture is one: what it has in it must not be written to by the next start.
+        self.folder.write_state(&self.state)?;
         copy_dir(&self.folder.join("tang"), &dir.join("tang"))?;
         // Last: a picture without it is none.
         fs::write(dir.join(PICTURE), serde_json::to_vec_pretty(picture).map_err(io::Error::from)?)?;
@@ -100,64 +123,70 @@ impl Lab {
     /// Puts an empty layer on every disk, so that what is below stays as it is.
     fn seal_disks(&mut self) -> io::Result<()> {
         let layers = self.folder.join("layers");
-        let new: Vec<LayerId> = (0..self.state.disks().count()).map(|_| self.state.new_layer()).collect();
-        for (disk, id) in self.state.disks_mut().zip(new) {
-            disk.layers.insert(0, id);
+        let mut covered = self.state.clone();
+        covered.cover_disks();
+        let mut tops = Vec::new();
+        for (bay, disk) in bays_of(&covered) {
+            tops.push((self.bays.get(&bay), Layer::create(&layers, disk.layers[0], disk.size)?));
         }
-        for (name, node) in &self.state.nodes {
-            let files = NodeFiles::of(name);
-            for (bay, content) in &node.bays {
-                let top = Layer::create(&layers, content.disk.layers[0], content.disk.size)?;
-                if let Some(disk) = self.bays.get(&files.bay(bay)) {
-                    disk.seal(top)?;
-                }
+        for (disk, top) in tops {
+            if let Some(disk) = disk {
+                disk.seal(top)?;
             }
         }
-        // Layers of disks on the shelf are made when the disk is put in.
+        self.state = covered;
         Ok(())
     }
 
     pub(super) async fn load(&mut self, shared: &Shared, name: &str) -> Outcome {
+        check_name(name)?;
         let dir = self.snapshot_dir(name);
-        let text = fs::read(dir.join(PICTURE)).map_err(|_| self.no_picture(name))?;
-        let mut picture: LabState = serde_json::from_slice(&text)
-            .map_err(|error| Failure::new(format!("the picture `{name}` is damaged: {error}")))?;
-        let running: Vec<String> = self.machines.keys().cloned().collect();
-        self.cut(&running).await;
-
-        picture.next_layer = self.state.next_layer;
-        picture.next_serial = self.state.next_serial;
-        // A permission, not a plug: a picture must not open the lab to the world.
-        picture.config.wan_open = self.state.config.wan_open;
-        let tops: Vec<LayerId> = (0..picture.disks().count()).map(|_| picture.new_layer()).collect();
-        for (disk, top) in picture.disks_mut().zip(tops) {
-            disk.layers.insert(0, top);
+        if !dir.exists() {
+            return Err(self.no_picture(name));
         }
+        let damaged = |why: String| Failure::new(format!("the picture `{name}` is damaged: {why}"));
+        let mut picture = read_picture(&dir).map_err(|error| damaged(error.to_string()))?;
         let on: Vec<String> = with_power(&picture, Power::On);
         let frozen: Vec<String> = with_power(&picture, Power::Frozen);
         for node in picture.nodes.values_mut() {
             node.power = Power::Off;
         }
+        picture.next_layer = self.state.next_layer;
+        picture.next_serial = self.state.next_serial;
+        // A permission, not a plug: a picture must not open the lab to the world.
+        picture.config.wan_open = self.state.config.wan_open;
+        picture.cover_disks();
+
+        // Everything is looked at before anything is cut: a picture that can't be loaded costs nothing.
+        let memory: Vec<(String, PathBuf)> =
+            on.iter().chain(&frozen).map(|node| (node.clone(), dir.join(memory_file(node)))).collect();
+        for (node, file) in &memory {
+            fs::metadata(file).map_err(|error| damaged(format!("no memory of {node}: {error}")))?;
+        }
+        self.state.next_layer = picture.next_layer;
+        let disks = self.open_disks(&picture).map_err(|error| damaged(error.to_string()))?;
+
+        self.cut_all().await;
         self.state = picture;
         self.folder.write_state(&self.state)?;
-        self.open_disks()?;
-        self.collect_layers()?;
+        self.put_disks(disks);
         remove_dir_if_there(&self.folder.join("tang"))?;
         copy_dir(&dir.join("tang"), &self.folder.join("tang"))?;
         self.wiring.apply(&self.state);
-
-        let nodes = on.iter().chain(&frozen).map(|node| (node.clone(), Some(dir.join(memory_file(node))))).collect();
-        self.start(shared, nodes).await?;
+        self.start(shared, memory.into_iter().map(|(node, file)| (node, Some(file))).collect()).await?;
         for name in &frozen {
             self.freeze(name)?;
         }
         let mut done = vec![format!("picture `{name}` loaded, {} running", count(on.len() + frozen.len(), "node"))];
         done.extend(self.set_clocks(&on).await);
+        if let Err(error) = self.collect_layers() {
+            done.push(format!("what nobody needs any more is still there: {error}"));
+        }
         Ok(done)
     }
 
     /// Tells the nodes what time it is: theirs stood still since the picture. Says which did not hear.
-    async fn set_clocks(&self, nodes: &[String]) -> Vec<String> {
+    pub(super) async fn set_clocks(&self, nodes: &[String]) -> Vec<String> {
         let mut setting = JoinSet::new();
         for name in nodes {
             // A clock that is wrong on purpose stays so.
@@ -189,20 +218,20 @@ impl Lab {
     }
 
     /// The names of all pictures.
-    pub(super) fn snapshots(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.join("snapshots")).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.retain(|name| !name.starts_with('.'));
+    pub(super) fn snapshots(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.folder.join("snapshots"))? {
+            names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+        }
         names.sort();
-        names
+        Ok(names)
     }
 
-    /// Removes layers that neither the lab nor a picture needs.
-    fn collect_layers(&self) -> io::Result<()> {
+    /// Removes layers that neither the lab nor a picture needs; none, when it can't be sure.
+    pub(super) fn collect_layers(&self) -> io::Result<()> {
         let mut needed: BTreeSet<LayerId> = layers_of(&self.state);
-        for name in self.snapshots() {
-            let text = fs::read(self.snapshot_dir(&name).join(PICTURE))?;
-            needed.extend(layers_of(&serde_json::from_slice(&text)?));
+        for name in self.snapshots()? {
+            needed.extend(layers_of(&read_picture(&self.snapshot_dir(&name))?));
         }
         let dir = self.folder.join("layers");
         let needed: BTreeSet<PathBuf> = needed.into_iter().flat_map(|id| layer_files(&dir, id)).collect();
@@ -220,7 +249,7 @@ impl Lab {
     }
 
     fn no_picture(&self, name: &str) -> Failure {
-        let names = self.snapshots();
+        let names = self.snapshots().unwrap_or_default();
         let hint = if names.is_empty() {
             "there is none yet: stead lab snapshot save NAME".into()
         } else {
@@ -228,6 +257,10 @@ impl Lab {
         };
         Failure::new(format!("there is no picture `{name}`")).hint(hint)
     }
+}
+
+fn read_picture(dir: &Path) -> io::Result<LabState> {
+    Ok(serde_json::from_slice(&fs::read(dir.join(PICTURE))?)?)
 }
 
 fn layers_of(state: &LabState) -> BTreeSet<LayerId> {

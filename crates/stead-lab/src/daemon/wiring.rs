@@ -53,8 +53,10 @@ const OURS: HostConfig = HostConfig {
     mtu: 1500,
 };
 
-/// How long a node's ssh may take to say who it is before it counts as not answering.
-const SSH_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a node may take to a connection, which its kernel makes by itself, before it counts as not answering.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+/// How long its ssh may take to say who it is: it starts a program for that, among others that start.
+const SSH_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Wiring {
     /// Lays all cables of a lab in the current folder, which is the lab's.
@@ -148,7 +150,11 @@ fn listen(socket: &str) -> io::Result<UnixListener> {
 
 /// Gives each start of a node a far end of its own: what was connected to the start before breaks with it.
 async fn serve_out_of_band(listener: UnixListener, host: OutOfBand) {
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(link::RETRY).await;
+            continue;
+        };
         let (ours, mut theirs) = cable();
         *host.lock().await = Some(Arc::new(Host::attach(ours, OURS)));
         // However it ends, the node is off.
@@ -160,7 +166,7 @@ async fn serve_out_of_band(listener: UnixListener, host: OutOfBand) {
 /// Whether a node's ssh says who it is.
 pub(super) async fn ssh_answers(host: &OutOfBand) -> bool {
     let banner = async {
-        let mut stream = connect(host).await?;
+        let mut stream = tokio::time::timeout(CONNECT_PATIENCE, connect(host)).await??;
         let mut said = [0; 4];
         stream.read_exact(&mut said).await?;
         Ok::<_, io::Error>(said == *b"SSH-")
@@ -177,7 +183,7 @@ async fn connect(host: &OutOfBand) -> io::Result<TcpStream> {
 pub(super) async fn dial(lab: &Shared, node: &str, mut stream: BufReader<UnixStream>) -> io::Result<()> {
     let host = lab.lock().await.wiring.out_of_band.get(node).cloned();
     let connected = match &host {
-        Some(host) => tokio::time::timeout(SSH_PATIENCE, connect(host)).await.map_err(io::Error::from).flatten(),
+        Some(host) => connect(host).await,
         None => Err(io::ErrorKind::NotFound.into()),
     };
     match connected {

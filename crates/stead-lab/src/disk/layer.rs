@@ -24,7 +24,7 @@ pub struct LayerId(pub u64);
 #[derive(Debug)]
 pub struct Layer {
     data: File,
-    /// Absent for an image, which holds each of its blocks and is never written.
+    /// Absent for what is never written: an image, a sealed layer.
     map: Option<File>,
     /// A bit a block, the lowest block first.
     present: Vec<u64>,
@@ -51,7 +51,12 @@ impl Layer {
         let mut raw = vec![0; to_usize(map.metadata()?.len())];
         map.read_exact_at(&mut raw, 0)?;
         let present = raw.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        Ok(Self { data: open(data_path(dir, id))?, map: Some(map), present })
+        Ok(Self { data: open(data_path(dir, id))?, map: writable.then_some(map), present })
+    }
+
+    /// The same layer, never to be written again.
+    pub(super) fn sealed(self) -> Self {
+        Self { map: None, ..self }
     }
 
     /// Opens an image as the lowest layer.
@@ -88,24 +93,26 @@ impl Layer {
     }
 
     /// Notes that the blocks are here, after they are: a lab killed in between sees the old content, never rubbish.
+    ///
+    /// First in the file, then in memory: a map that could not be written must be tried again at the next write.
     fn mark(&mut self, blocks: Range<u64>) -> io::Result<()> {
         let words = to_usize(blocks.start / WORD)..to_usize(blocks.end.div_ceil(WORD));
-        let mut changed = false;
-        for index in words.clone() {
+        let mut marked = self.present[words.clone()].to_vec();
+        for (index, word) in words.clone().zip(&mut marked) {
             let base = index as u64 * WORD;
             let from = blocks.start.saturating_sub(base);
             let to = (blocks.end - base).min(WORD);
-            let mask = (u64::MAX >> (WORD - (to - from))) << from;
-            changed |= self.present[index] & mask != mask;
-            self.present[index] |= mask;
+            *word |= (u64::MAX >> (WORD - (to - from))) << from;
         }
-        match &self.map {
-            Some(map) if changed => {
-                let raw: Vec<u8> = self.present[words.clone()].iter().flat_map(|word| word.to_le_bytes()).collect();
-                map.write_all_at(&raw, words.start as u64 * 8)
-            }
-            _ => Ok(()),
+        if marked == self.present[words.clone()] {
+            return Ok(());
         }
+        if let Some(map) = &self.map {
+            let raw: Vec<u8> = marked.iter().flat_map(|word| word.to_le_bytes()).collect();
+            map.write_all_at(&raw, words.start as u64 * 8)?;
+        }
+        self.present[words].copy_from_slice(&marked);
+        Ok(())
     }
 }
 

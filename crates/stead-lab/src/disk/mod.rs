@@ -146,7 +146,7 @@ impl Disk {
         let mut state = self.lock();
         state.write_out(0)?;
         let sealed = std::mem::replace(&mut state.top, top);
-        state.below.insert(0, Arc::new(sealed));
+        state.below.insert(0, Arc::new(sealed.sealed()));
         Ok(())
     }
 

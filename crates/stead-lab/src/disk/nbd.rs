@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::{BLOCK, Disk};
 
@@ -17,17 +18,52 @@ use super::{BLOCK, Disk};
 ///
 /// A bay stays the same when another disk is put into it: a connection is to the bay.
 #[derive(Clone, Debug, Default)]
-pub struct Bays(Arc<Mutex<BTreeMap<String, Arc<Disk>>>>);
+pub struct Bays(Arc<Shelves>);
+
+#[derive(Debug, Default)]
+struct Shelves {
+    bays: Mutex<BTreeMap<String, Bay>>,
+    left: Condvar,
+}
+
+#[derive(Debug)]
+struct Bay {
+    disk: Arc<Disk>,
+    connections: usize,
+}
+
+/// How long requests that a dead node has left behind may take: the longest writes out a full cache.
+const SETTLE: Duration = Duration::from_secs(30);
 
 impl Bays {
     /// Puts a disk into a bay.
-    pub fn put(&self, bay: String, disk: Arc<Disk>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(bay, disk);
+    pub fn put(&self, name: String, disk: Arc<Disk>) {
+        let mut bays = self.lock();
+        let connections = bays.get(&name).map_or(0, |bay| bay.connections);
+        bays.insert(name, Bay { disk, connections });
     }
 
     /// The disk that is in a bay.
-    pub fn get(&self, bay: &str) -> Option<Arc<Disk>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(bay).cloned()
+    pub fn get(&self, name: &str) -> Option<Arc<Disk>> {
+        self.lock().get(name).map(|bay| Arc::clone(&bay.disk))
+    }
+
+    /// Waits until all that a dead node has sent to a bay is done: only then has its power gone.
+    pub fn settle(&self, name: &str) {
+        let busy = |bays: &mut BTreeMap<String, Bay>| bays.get(name).is_some_and(|bay| bay.connections > 0);
+        // A poisoned lock is of a thread that has ended its connection too.
+        drop(self.0.left.wait_timeout_while(self.lock(), SETTLE, busy));
+    }
+
+    fn count(&self, name: &str, change: impl Fn(usize) -> usize) {
+        if let Some(bay) = self.lock().get_mut(name) {
+            bay.connections = change(bay.connections);
+        }
+        self.0.left.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bay>> {
+        self.0.bays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,6 +103,9 @@ const CMD_WRITE_ZEROES: u16 = 6;
 /// The longest request, in bytes: what the protocol's text says that a server should take.
 const MAX_REQUEST: u32 = 32 << 20;
 
+/// How long to wait when no connection can be taken.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// The longest option, in bytes: a name of 4096 bytes, and room around it.
 const MAX_OPTION: u32 = 8192;
 
@@ -74,7 +113,12 @@ const MAX_OPTION: u32 = 8192;
 /// reading and writing files, which has no asynchronous form.
 pub fn serve(listener: UnixListener, bays: Bays) {
     thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                // Out of file descriptors, for instance: it may pass.
+                thread::sleep(RETRY);
+                continue;
+            };
             let bays = bays.clone();
             // A connection that ends badly is a node that lost its power: nobody is left to tell.
             thread::spawn(move || Connection::new(stream).and_then(|mut connection| connection.serve(&bays)));
@@ -95,7 +139,12 @@ impl Connection {
 
     fn serve(&mut self, bays: &Bays) -> io::Result<()> {
         match self.negotiate(bays)? {
-            Some(bay) => self.transmit(bays, &bay),
+            Some(bay) => {
+                bays.count(&bay, |connections| connections + 1);
+                let ended = self.transmit(bays, &bay);
+                bays.count(&bay, |connections| connections - 1);
+                ended
+            }
             None => Ok(()),
         }
     }

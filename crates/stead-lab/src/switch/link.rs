@@ -1,6 +1,7 @@
 //! Cables to QEMU: `-netdev stream` on a unix socket, each frame behind its length in four bytes, big-endian.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -9,6 +10,9 @@ use super::{Frame, Plug};
 
 /// The longest frame that is believed, in bytes: a NIC with offloads sends up to 64 KiB at once.
 const MAX_FRAME: u32 = 256 << 10;
+
+/// How long to wait when no connection can be taken.
+pub(crate) const RETRY: Duration = Duration::from_millis(100);
 
 /// How many frames are written at once.
 const BATCH: usize = 64;
@@ -22,7 +26,8 @@ pub async fn serve(listener: UnixListener, mut plug: Plug) {
             accepted = listener.accept() => match accepted {
                 // However the connection ends, the node is off, and what comes next is its next start.
                 Ok((stream, _)) => drop(carry(stream, &mut plug).await),
-                Err(_) => return,
+                // Out of file descriptors, for instance: it may pass.
+                Err(_) => tokio::time::sleep(RETRY).await,
             },
             frame = plug.rx.recv() => if frame.is_none() { return },
         }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use pcap::Pcap;
@@ -85,13 +85,24 @@ struct Core {
     /// Where an address was seen last, per VLAN.
     seen: HashMap<(u16, [u8; 6]), (String, Instant)>,
     capture: Option<Pcap>,
+    /// How often it was changed: frames from before a change are not delivered after it.
+    age: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
 struct Port {
     up: bool,
     counters: Counters,
-    queue: mpsc::Sender<(Instant, Frame)>,
+    queue: mpsc::Sender<Waiting>,
+}
+
+/// A frame on its way out of a port.
+#[derive(Debug)]
+struct Waiting {
+    frame: Frame,
+    due: Instant,
+    /// The switch's age when the frame came in.
+    age: u64,
 }
 
 impl Switch {
@@ -100,7 +111,8 @@ impl Switch {
     /// Must be called within a tokio runtime.
     pub fn connect(&self, name: &str) -> Plug {
         let (mut ours, theirs) = cable();
-        let (queue, mut waiting) = mpsc::channel::<(Instant, Frame)>(QUEUE);
+        let (queue, mut waiting) = mpsc::channel::<Waiting>(QUEUE);
+        let mut age = self.core().age.subscribe();
         self.core().ports.insert(name.to_owned(), Port { up: true, counters: Counters::default(), queue });
         let (switch, name) = (self.clone(), name.to_owned());
         tokio::spawn(async move {
@@ -109,8 +121,14 @@ impl Switch {
             }
         });
         tokio::spawn(async move {
-            while let Some((due, frame)) = waiting.recv().await {
-                sleep_until(due).await;
+            while let Some(Waiting { frame, due, age: then }) = waiting.recv().await {
+                let aged = age.wait_for(|now| *now != then);
+                // What a slow switch still holds is gone when it is mended, or when the lab goes back to a picture.
+                tokio::select! {
+                    biased;
+                    _ = aged => continue,
+                    () = sleep_until(due) => {}
+                }
                 // A full queue behind the plug holds this one up, which then drops: nothing waits for ever.
                 if ours.tx.send(frame).await.is_err() {
                     break;
@@ -129,12 +147,16 @@ impl Switch {
 
     /// Changes what the switch does with frames.
     pub fn set_condition(&self, condition: Condition) {
-        self.core().condition = condition;
+        let mut core = self.core();
+        core.condition = condition;
+        core.age.send_modify(|age| *age += 1);
     }
 
-    /// Forgets all addresses, as after a power cycle.
+    /// Forgets all addresses and frames, as after a power cycle.
     pub fn forget(&self) {
-        self.core().seen.clear();
+        let mut core = self.core();
+        core.seen.clear();
+        core.age.send_modify(|age| *age += 1);
     }
 
     /// What passed each port so far.
@@ -142,7 +164,7 @@ impl Switch {
         self.core().ports.iter().map(|(name, port)| (name.clone(), port.counters)).collect()
     }
 
-    /// Writes every frame that the switch takes in to `file` from now on, as pcap; `None` ends that.
+    /// Writes every frame that the switch forwards to `file` from now on, as pcap; `None` ends that.
     pub fn capture(&self, file: Option<File>) -> io::Result<()> {
         let capture = file.map(Pcap::start).transpose()?;
         self.core().capture = capture;
@@ -185,17 +207,18 @@ impl Core {
             Condition::Slow(milliseconds) => now + Duration::from_millis(milliseconds.into()),
             _ => now,
         };
+        let age = *self.age.borrow();
         let known = self.seen.get(&(head.vlan, head.destination)).filter(|(_, at)| now - *at < AGE);
         match known {
             Some((to, _)) if to == from => {}
             Some((to, _)) => {
                 if let Some(port) = self.ports.get_mut(to) {
-                    port.send(due, frame);
+                    port.send(Waiting { frame, due, age });
                 }
             }
             None => {
                 for (_, port) in self.ports.iter_mut().filter(|(name, _)| *name != from) {
-                    port.send(due, frame.clone());
+                    port.send(Waiting { frame: frame.clone(), due, age });
                 }
             }
         }
@@ -203,9 +226,9 @@ impl Core {
 }
 
 impl Port {
-    fn send(&mut self, due: Instant, frame: Frame) {
-        let len = frame.len() as u64;
-        if self.up && self.queue.try_send((due, frame)).is_ok() {
+    fn send(&mut self, waiting: Waiting) {
+        let len = waiting.frame.len() as u64;
+        if self.up && self.queue.try_send(waiting).is_ok() {
             self.counters.frames_out += 1;
             self.counters.bytes_out += len;
         } else {

@@ -90,10 +90,12 @@ async fn off_lossy_and_slow_do_what_they_say_and_on_undoes_them() {
     assert!(next(&mut b).await.is_some());
     assert!(start.elapsed() >= Duration::from_millis(500));
 
+    send(&a, frame(ALL, A, b"\x08\x00held")).await;
+    tokio::task::yield_now().await;
     switch.set_condition(Condition::On);
     let start = Instant::now();
     send(&a, frame(ALL, A, b"\x08\x00on")).await;
-    assert!(next(&mut b).await.is_some());
+    assert_eq!(next(&mut b).await, Some(frame(ALL, A, b"\x08\x00on")), "what was held is gone");
     assert!(start.elapsed() < Duration::from_millis(500));
     assert!(switch.counters()["a"].dropped > 0);
 }

@@ -155,7 +155,7 @@ struct Up {
     #[arg(long, default_value = "3x8GiB", value_name = "NxSIZE", value_parser = parse_disks)]
     disks: Disks,
     /// Each node's memory.
-    #[arg(long, default_value = "3GiB", value_name = "SIZE")]
+    #[arg(long, default_value = "3GiB", value_name = "SIZE", value_parser = parse_memory)]
     memory: Bytes,
     /// Each node's virtual CPUs.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
@@ -203,7 +203,7 @@ enum OffOn {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum WanWord {
-    /// Gone: no address, no route.
+    /// Gone: nothing answers there.
     Off,
     /// There, as it was.
     On,
@@ -301,7 +301,9 @@ pub(crate) fn run(arguments: Arguments, printer: &mut Printer) -> Result<ExitCod
             return Ok(ExitCode::SUCCESS);
         }
         Command::Ssh { node, command } => {
-            let mut ssh = open()?.ssh(&node);
+            let lab = open()?;
+            lab.check_node(&node)?;
+            let mut ssh = lab.ssh(&node);
             ssh.stdin(std::process::Stdio::inherit());
             if !command.is_empty() {
                 ssh.arg("--").args(command);
@@ -309,7 +311,9 @@ pub(crate) fn run(arguments: Arguments, printer: &mut Printer) -> Result<ExitCod
             return Err(ssh.exec()).context("starting ssh");
         }
         Command::Console { node } => {
-            terminal::attach(open()?.console(&node)?, printer)?;
+            let lab = open()?;
+            lab.check_node(&node)?;
+            terminal::attach(lab.console(&node)?, printer)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Dial { node } => {
@@ -405,6 +409,11 @@ fn default_dir() -> Result<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
     let data = data.or_else(home).context("neither XDG_DATA_HOME nor HOME is set: name the lab's folder with --dir")?;
     Ok(data.join("stead/lab"))
+}
+
+fn parse_memory(text: &str) -> Result<Bytes, String> {
+    let memory: Bytes = text.parse().map_err(|error: stead_spec::ParseBytesError| error.to_string())?;
+    if memory < Bytes::mib(256) { Err(format!("Debian doesn't boot in {memory}: 256MiB or more")) } else { Ok(memory) }
 }
 
 fn parse_disks(text: &str) -> Result<Disks, String> {

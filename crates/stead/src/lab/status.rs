@@ -1,7 +1,7 @@
 //! `stead lab status`: the lab at one look.
 
 use stead_lab::protocol::{NodeStatus, Status};
-use stead_lab::state::{BayCondition, Plugged, Power};
+use stead_lab::state::{BayCondition, OS_BAY, Plugged, Power};
 use stead_lab::switch::Condition;
 
 use crate::print::{Printer, Tone};
@@ -10,9 +10,10 @@ use crate::print::{Printer, Tone};
 pub(super) fn print(status: &Status, printer: &mut Printer) {
     let config = &status.config;
     printer.line(format!(
-        "lab in {}: {} nodes, {} on {} ({} image), {} each",
+        "lab in {}: {} node{}, {} on {} ({} image), {} each",
         status.folder.display(),
         config.nodes,
+        if config.nodes == 1 { "" } else { "s" },
         config.release,
         status.accelerator,
         config.image,
@@ -48,10 +49,10 @@ pub(super) fn print(status: &Status, printer: &mut Printer) {
 
 fn power(node: &NodeStatus, printer: &Printer) -> String {
     match (node.state.power, node.ssh) {
-        (Power::On, true) => printer.tone(Tone::Good, "on     "),
+        (Power::On, true) => printer.tone(Tone::Good, "on        "),
         (Power::On, false) => printer.tone(Tone::Quiet, "on, no ssh"),
-        (Power::Off, _) => printer.tone(Tone::Bad, "off    "),
-        (Power::Frozen, _) => printer.tone(Tone::Bad, "frozen "),
+        (Power::Off, _) => printer.tone(Tone::Bad, "off       "),
+        (Power::Frozen, _) => printer.tone(Tone::Bad, "frozen    "),
     }
 }
 
@@ -61,7 +62,9 @@ fn disks(node: &NodeStatus, printer: &Printer) -> String {
         BayCondition::Pulled => printer.tone(Tone::Bad, &format!("{bay} {} pulled", content.disk.serial)),
         BayCondition::Failing => printer.tone(Tone::Bad, &format!("{bay} {} failing", content.disk.serial)),
     };
-    node.state.bays.iter().map(one).collect::<Vec<_>>().join(" · ")
+    // The OS disk first, as a person counts.
+    let (os, data): (Vec<_>, Vec<_>) = node.state.bays.iter().partition(|(bay, _)| *bay == OS_BAY);
+    os.into_iter().chain(data).map(one).collect::<Vec<_>>().join(" · ")
 }
 
 fn cables(node: &NodeStatus, printer: &Printer) -> String {

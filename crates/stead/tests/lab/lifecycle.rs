@@ -1,7 +1,7 @@
 //! Labs that come and go, and what they leave: nothing.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use stead_lab::image::{Cache, Kind, Release};
@@ -25,6 +25,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn ten_rounds_leave_no_process_and_no_file() {
     let dir = run_dir().join("rounds");
+    let before = fs::read_dir(run_dir()).expect("folder").count();
     let cache = Cache::open_default().expect("cache");
     for round in 0..10 {
         let lab = Lab::create(&dir, Path::new(STEAD), small(), &cache, &mut |_| {}).expect("up");
@@ -34,7 +35,7 @@ fn ten_rounds_leave_no_process_and_no_file() {
         let output = stead(&dir, &["down"]);
         assert!(output.status.success(), "{}", said(&output));
         assert_eq!(processes::find(&path).expect("processes"), []);
-        assert!(!dir.exists());
+        assert_eq!(fs::read_dir(run_dir()).expect("folder").count(), before, "no file beside it either");
     }
 }
 
@@ -47,7 +48,7 @@ fn a_killed_lab_takes_its_nodes_with_it_and_down_finds_the_rest() {
     let node = lab.status().expect("status").nodes["node1"].pid.expect("it runs");
     let holder = processes::find(&dir).expect("processes").into_iter().find(|pid| {
         let command = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-        command.windows(5).any(|word| word == b"serve")
+        command.split(|byte| *byte == 0).any(|word| word == b"serve")
     });
     let holder = holder.expect("the process that holds the lab").as_raw_nonzero().to_string();
     assert!(Command::new("kill").args(["-9", &holder]).status().expect("kill").success());
@@ -78,7 +79,9 @@ fn two_labs_in_two_folders_do_not_meet() {
     assert_ne!(first.boot_id("node1"), second.boot_id("node1"));
 
     // A plain node is what a fresh Debian is: an engine's package is not there, and a fresh Debian's tools are.
-    assert!(!second.works("node1", "dpkg -s glusterfs-server libvirt-daemon-system openvswitch-switch"));
+    for package in ["glusterfs-server", "libvirt-daemon-system", "openvswitch-switch", "clevis"] {
+        assert!(!second.works("node1", &format!("dpkg -s {package}")), "{package}");
+    }
     second.on("node1", "command -v apt-get ip sshd systemctl ifup less");
     second.power_of(&["node1"], PowerAction::Off);
     assert_eq!(first.status().expect("status").nodes.values().filter(|node| node.ssh).count(), 3);
@@ -144,14 +147,8 @@ fn a_full_disk_is_told_and_leaves_nothing() {
     let small = run_dir().join("small");
     fs::create_dir(&small).expect("folder");
     let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64M", "lab"]).arg(&small).status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        // Without root there is no small file system to be had; /dev/full below is for everybody.
-        assert_ne!(fs::metadata("/proc/self").map(|me| std::os::unix::fs::MetadataExt::uid(&me)).expect("uid"), 0);
-        return;
-    }
-    let pictures = lab.path().join("snapshots");
-    fs::rename(&pictures, lab.path().join("layers/../snapshots.away")).expect("aside");
-    std::os::unix::fs::symlink(&small, &pictures).expect("link");
+    assert!(mounted.is_ok_and(|status| status.success()), "this case needs root, to mount a small file system");
+    let _small = SmallPictures::put_in(lab.path(), &small);
     let error = lab.request(&Request::Save { name: "large".into() }).expect_err("no room");
     assert!(
         matches!(error, LabError::Refused { .. }) && error.hint().is_some_and(|hint| hint.contains("df -h")),
@@ -159,9 +156,30 @@ fn a_full_disk_is_told_and_leaves_nothing() {
     );
     assert_eq!(fs::read_dir(&small).expect("small").count(), 0, "half of a picture is none");
     assert_eq!(lab.on("node1", "echo alive"), "alive", "the nodes go on");
-    fs::remove_file(&pictures).expect("link");
-    fs::rename(lab.path().join("snapshots.away"), &pictures).expect("back");
-    assert!(Command::new("umount").arg(&small).status().expect("umount").success());
+}
+
+/// A small file system in the place of a lab's pictures, for as long as this lives.
+struct SmallPictures {
+    small: PathBuf,
+    pictures: PathBuf,
+    aside: PathBuf,
+}
+
+impl SmallPictures {
+    fn put_in(lab: &Path, small: &Path) -> Self {
+        let (pictures, aside) = (lab.join("snapshots"), lab.join("nodes/snapshots.aside"));
+        fs::rename(&pictures, &aside).expect("aside");
+        std::os::unix::fs::symlink(small, &pictures).expect("link");
+        Self { small: small.to_owned(), pictures, aside }
+    }
+}
+
+impl Drop for SmallPictures {
+    fn drop(&mut self) {
+        fs::remove_file(&self.pictures).expect("link");
+        fs::rename(&self.aside, &self.pictures).expect("back");
+        assert!(Command::new("umount").arg(&self.small).status().expect("umount").success());
+    }
 }
 
 #[test]

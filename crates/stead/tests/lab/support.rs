@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use stead_lab::exec::RunError;
 use stead_lab::image::{Cache, Kind, Release};
 use stead_lab::protocol::{DiskAction, PowerAction, Request};
 use stead_lab::state::{LabConfig, Plugged};
-use stead_lab::{BOOT_PATIENCE, Lab, LabError};
+use stead_lab::{Lab, LabError};
 use stead_spec::Bytes;
 
 /// The program under test.
@@ -20,6 +21,12 @@ const FRESH: &str = "fresh";
 
 /// How long a condition may take to come about on a node: a multiple of what a busy, translated node needs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How long nodes may take to their ssh: three take three minutes of two slow cores, five take five.
+pub(crate) const BOOT_PATIENCE: Duration = Duration::from_mins(10);
+
+/// What ssh ends with when it could not do its own work.
+const SSH_FAILED: i32 = 255;
 
 /// The folder of this run, which its runner empties and takes down.
 pub(crate) fn run_dir() -> PathBuf {
@@ -32,6 +39,8 @@ pub(crate) struct TestLab {
     lab: Lab,
     /// Whether it is this case's own, to be taken down with it.
     own: bool,
+    /// The shared lab is one case's at a time.
+    _lock: Option<File>,
 }
 
 impl Deref for TestLab {
@@ -58,7 +67,6 @@ impl Drop for TestLab {
 /// The shared lab, three nodes of Debian 13, as it was when it was fresh.
 pub(crate) fn fresh() -> TestLab {
     let dir = run_dir().join("shared");
-    // Cases run one after the other; the lock is for those started by hand.
     let lock = File::create(run_dir().join("shared.lock")).expect("lock");
     lock.lock().expect("lock");
     let lab = match Lab::open(&dir, Path::new(STEAD)) {
@@ -69,7 +77,7 @@ pub(crate) fn fresh() -> TestLab {
         }
         Err(_) => build_shared(&dir),
     };
-    let lab = TestLab { lab, own: false };
+    let lab = TestLab { lab, own: false, _lock: Some(lock) };
     lab.load(FRESH);
     lab
 }
@@ -82,7 +90,7 @@ fn build_shared(dir: &Path) -> Lab {
 
 /// A lab of the case's own, up and answering.
 pub(crate) fn own(name: &str, config: &LabConfig) -> TestLab {
-    TestLab { lab: boot(&run_dir().join(name), config), own: true }
+    TestLab { lab: boot(&run_dir().join(name), config), own: true, _lock: None }
 }
 
 /// Three small nodes of Debian 13.
@@ -113,6 +121,7 @@ fn boot(dir: &Path, config: &LabConfig) -> Lab {
 
 impl TestLab {
     /// Does what must work.
+    #[allow(clippy::needless_pass_by_value, reason = "so that a case reads as what is asked")]
     pub(crate) fn ask(&self, request: Request) -> Vec<String> {
         self.request(&request).unwrap_or_else(|error| panic!("{request:?}: {error}"))
     }
@@ -154,14 +163,18 @@ impl TestLab {
         self.run(node, script).unwrap_or_else(|error| panic!("on {node}: {error}")).trim().to_owned()
     }
 
-    /// Whether a command works on a node.
+    /// Whether a command works on a node; a node that can't be asked is a failure, not a no.
     pub(crate) fn works(&self, node: &str, script: &str) -> bool {
-        self.run(node, script).is_ok()
+        match self.run(node, script) {
+            Ok(_) => true,
+            Err(LabError::Run(RunError::Failed { status, .. })) if status.code() != Some(SSH_FAILED) => false,
+            Err(error) => panic!("{node} can't be asked: {error}"),
+        }
     }
 
     /// Waits until a command works on a node.
     pub(crate) fn until(&self, node: &str, script: &str) {
-        eventually(script, || self.works(node, script));
+        eventually(script, || self.run(node, script).is_ok());
     }
 
     /// The path of a bay's disk on its node, whether it is there or not.
