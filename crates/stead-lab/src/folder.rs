@@ -238,7 +238,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let deep = dir.path().join("a".repeat(120)).join("b".repeat(120));
         let folder = Folder::create(&deep).expect("folder");
-        std::os::unix::net::UnixListener::bind(folder.socket(CONTROL)).expect("bind");
+        let _listener = std::os::unix::net::UnixListener::bind(folder.socket(CONTROL)).expect("bind");
         std::os::unix::net::UnixStream::connect(folder.socket(CONTROL)).expect("connect");
         assert!(folder.join(CONTROL).exists());
     }
