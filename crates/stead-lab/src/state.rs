@@ -29,8 +29,8 @@ pub struct LabConfig {
     pub disks: Vec<Bytes>,
     /// Each node's memory.
     pub memory: Bytes,
-    /// Each node's virtual CPUs.
-    pub cpus: u8,
+    /// Each node's virtual CPUs; `None`: as many as the accelerator is good for.
+    pub cpus: Option<u8>,
     /// The Debian release on the nodes.
     pub release: Release,
     /// What is installed on them.
@@ -45,7 +45,7 @@ impl Default for LabConfig {
             nodes: 3,
             disks: vec![Bytes::gib(8); 3],
             memory: Bytes::gib(3),
-            cpus: 2,
+            cpus: None,
             release: Release::Trixie,
             image: Kind::Ready,
             wan_open: false,

@@ -157,9 +157,9 @@ struct Up {
     /// Each node's memory.
     #[arg(long, default_value = "3GiB", value_name = "SIZE", value_parser = parse_memory)]
     memory: Bytes,
-    /// Each node's virtual CPUs.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
-    cpus: u8,
+    /// Each node's virtual CPUs [default: 2 with KVM, else 1]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16))]
+    cpus: Option<u8>,
     /// The Debian release: trixie (13) or bookworm (12).
     #[arg(long, default_value = "trixie")]
     release: Release,

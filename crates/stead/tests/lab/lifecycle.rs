@@ -212,7 +212,6 @@ fn five_nodes_come_up_and_talk() {
         image: Kind::Plain,
         memory: Bytes::mib(640),
         disks: vec![Bytes::gib(1)],
-        cpus: 1,
         ..LabConfig::default()
     };
     let shared = fresh();

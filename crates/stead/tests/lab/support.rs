@@ -95,7 +95,7 @@ pub(crate) fn own(name: &str, config: &LabConfig) -> TestLab {
 
 /// Three small nodes of Debian 13.
 pub(crate) fn small() -> LabConfig {
-    LabConfig { cpus: 1, memory: Bytes::gib(1), disks: vec![Bytes::gib(2); 3], ..LabConfig::default() }
+    LabConfig { memory: Bytes::gib(1), disks: vec![Bytes::gib(2); 3], ..LabConfig::default() }
 }
 
 /// One small node.
