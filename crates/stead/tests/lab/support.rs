@@ -84,6 +84,10 @@ pub(crate) fn fresh() -> TestLab {
 
 fn build_shared(dir: &Path) -> Lab {
     let lab = boot(dir, &small());
+    // Every case goes on from this picture: what a boot does after its ssh is there should not be done in each of them.
+    for node in lab.nodes().expect("nodes") {
+        lab.run(&node, "systemctl is-system-running --wait || true; udevadm settle").expect("booted");
+    }
     lab.request(&Request::Save { name: FRESH.into() }).expect("save");
     lab
 }
