@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::daemon::READY;
-use crate::exec::{RunError, Tool, quote};
+use crate::exec::{RunError, Tool, last_lines, quote};
 use crate::folder::{CONTROL, Folder, FolderError, LOG};
 use crate::image::{Cache, ImageError};
 use crate::processes;
@@ -287,9 +287,7 @@ impl Lab {
     /// The last lines that a node's console has shown.
     pub fn console_tail(&self, node: &str) -> String {
         let log = fs::read(self.folder.join(NodeFiles::of(node).console_log())).unwrap_or_default();
-        let text = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
+        last_lines(&String::from_utf8_lossy(&log), 20)
     }
 
     /// Puts everything into the folder that a lab starts from.

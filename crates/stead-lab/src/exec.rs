@@ -175,9 +175,15 @@ impl RunError {
     pub fn failed(command: &Command, status: ExitStatus, stderr: &[u8]) -> Self {
         let text = String::from_utf8_lossy(stderr);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        let tail = lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n");
-        Self::Failed { command: Pasteable::of(command), status, stderr: tail }
+        let stderr = last_lines(&lines.join("\n"), STDERR_LINES);
+        Self::Failed { command: Pasteable::of(command), status, stderr }
     }
+}
+
+/// The end of a text: its last `n` lines.
+pub(crate) fn last_lines(text: &str, n: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(n)..].join("\n")
 }
 
 /// How much of a failed program's standard error an error carries: apt's own errors need about a dozen lines.

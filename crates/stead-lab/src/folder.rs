@@ -171,21 +171,34 @@ impl Folder {
 
     /// Removes what a lab has made here, then the folder if nothing else is in it.
     pub fn remove(self) -> io::Result<()> {
-        let ignore_missing = |result: io::Result<()>| match result {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
         for name in FOLDERS {
-            ignore_missing(fs::remove_dir_all(self.join(name)))?;
+            remove_dir_if_there(&self.join(name))?;
         }
         for name in ENTRIES {
-            ignore_missing(fs::remove_file(self.join(name)))?;
+            remove_if_there(&self.join(name))?;
         }
-        ignore_missing(fs::remove_file(self.join(MARKER)))?;
+        remove_if_there(&self.join(MARKER))?;
         match fs::remove_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-            other => ignore_missing(other),
+            other => missing_is_well(other),
         }
+    }
+}
+
+/// Removes a file that may not be there.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    missing_is_well(fs::remove_file(path))
+}
+
+/// Removes a folder that may not be there, with all that is in it.
+pub(crate) fn remove_dir_if_there(path: &Path) -> io::Result<()> {
+    missing_is_well(fs::remove_dir_all(path))
+}
+
+fn missing_is_well(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 

@@ -92,7 +92,7 @@ impl Lab {
     }
 
     /// Starts the QEMUs of nodes, all at once and paused.
-    pub(super) async fn launch(
+    async fn launch(
         &mut self,
         nodes: Vec<(String, Option<std::path::PathBuf>)>,
     ) -> Result<Vec<(String, Machine)>, Failure> {
@@ -134,7 +134,7 @@ impl Lab {
     }
 
     /// Takes a machine as the node's, and watches for its end: a node may well switch itself off.
-    pub(super) fn adopt(&mut self, shared: &Shared, name: &str, machine: Machine) {
+    fn adopt(&mut self, shared: &Shared, name: &str, machine: Machine) {
         let mut exited = machine.exited();
         let shared = Arc::clone(shared);
         if let Some(node) = self.state.nodes.get_mut(name) {

@@ -10,8 +10,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::net::UnixListener;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
-use crate::exec::{RunError, Tool};
+use crate::exec::{RunError, Tool, last_lines};
+use crate::folder::remove_if_there;
 use crate::qemu::{NodeFiles, device_id, disk_device};
 use crate::qmp::{Qmp, QmpError};
 
@@ -198,7 +200,7 @@ impl Machine {
         remove_if_there(&folder.join(&socket))?;
         // Relative, as all paths of sockets here: the process runs in the lab's folder.
         let listener = UnixListener::bind(&socket)?;
-        let mut file = File::create(to)?;
+        let file = File::create(to)?;
         self.qmp.forget_events();
         // The node is paused, so the only limit is how fast the file takes it.
         self.qmp.execute("migrate-set-parameters", json!({ "max-bandwidth": 1_u64 << 40 })).await?;
@@ -208,10 +210,7 @@ impl Machine {
             _ = self.exited.wait_for(|ended| *ended) => return Err(gone()),
         };
         stream.set_nonblocking(false)?;
-        let copy = tokio::task::spawn_blocking(move || {
-            let mut stream = stream;
-            io::copy(&mut stream, &mut file)
-        });
+        let copy = pour(stream, file);
         // QEMU's reason first: a broken pipe is only what it looks like from here.
         self.migrated().await?;
         copy.await.map_err(io::Error::other)??;
@@ -224,11 +223,8 @@ impl Machine {
         self.qmp.execute("migrate-incoming", json!({ "uri": format!("unix:{socket}") })).await?;
         let stream = tokio::net::UnixStream::connect(&socket).await?.into_std()?;
         stream.set_nonblocking(false)?;
-        let mut file = File::open(from)?;
-        let copy = tokio::task::spawn_blocking(move || {
-            let mut stream = stream;
-            io::copy(&mut file, &mut stream)
-        });
+        let file = File::open(from)?;
+        let copy = pour(file, stream);
         self.migrated().await?;
         copy.await.map_err(io::Error::other)??;
         remove_if_there(&folder.join(&socket))?;
@@ -247,6 +243,14 @@ impl Machine {
     }
 }
 
+/// Copies a picture of a memory, aside: files have no asynchronous form.
+fn pour(
+    mut from: impl io::Read + Send + 'static,
+    mut to: impl io::Write + Send + 'static,
+) -> JoinHandle<io::Result<u64>> {
+    tokio::task::spawn_blocking(move || io::copy(&mut from, &mut to))
+}
+
 fn signal(pid: u32, signal: Signal) -> Result<(), MachineError> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
     Ok(kill_process(pid, signal)?)
@@ -256,17 +260,7 @@ fn gone() -> MachineError {
     MachineError::Qmp(QmpError::Gone(io::ErrorKind::NotFound.into()))
 }
 
-/// Removes a file that may not be there.
-pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 /// The last lines of a log.
 fn tail(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(5)..].join("\n")
+    last_lines(&std::fs::read_to_string(path).unwrap_or_default(), 5)
 }

@@ -22,13 +22,13 @@ use tokio::task::JoinSet;
 
 use crate::disk::nbd::{self, Bays};
 use crate::disk::{Disk, Layer};
-use crate::folder::{CONTROL, DISKS, Folder, FolderError};
+use crate::folder::{CONTROL, DISKS, Folder, FolderError, remove_if_there};
 use crate::image::{ImageError, Lease};
 use crate::protocol::{NodeStatus, Reply, Request, Status, SwitchStatus, TangStatus, WanStatus};
 use crate::qemu::NodeFiles;
 use crate::state::{BayCondition, DiskState, LabState, Power};
 use crate::switch::link;
-use machine::{Machine, MachineError, remove_if_there};
+use machine::{Machine, MachineError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wiring::Wiring;
 

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::machine::{Machine, MachineError};
 use super::{Failure, Lab, Outcome, Shared, bays_of};
 use crate::disk::{Layer, LayerId, layer_files};
+use crate::folder::remove_dir_if_there;
 use crate::qemu::NodeFiles;
 use crate::state::{LabState, Power};
 
@@ -296,13 +297,6 @@ async fn set_clock(socket: &str) -> io::Result<()> {
     let mut answer = String::new();
     stream.read_line(&mut answer).await?;
     if answer.trim() == "ok" { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
-}
-
-fn remove_dir_if_there(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 /// Copies a folder of files, keys of the tang box.

@@ -11,9 +11,8 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, watch};
 
-use super::machine::remove_if_there;
 use super::{Shared, answer};
-use crate::folder::Folder;
+use crate::folder::{Folder, remove_if_there};
 use crate::outside::host::{Host, HostConfig, TcpStream};
 use crate::outside::mirror::MirrorConfig;
 use crate::outside::{tang, wan};

@@ -58,14 +58,6 @@ impl Host {
     pub fn udp(&self, port: u16) -> io::Result<UdpSocket> {
         UdpSocket::bind(&self.shared, port)
     }
-
-    /// Waits until the cable is gone.
-    pub async fn unplugged(&mut self) {
-        // A task can be waited for only once.
-        if !self.task.is_finished() {
-            let _ = (&mut self.task).await;
-        }
-    }
 }
 
 impl Drop for Host {

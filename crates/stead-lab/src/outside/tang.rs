@@ -56,9 +56,9 @@ impl TangConfig {
     }
 }
 
-/// The running box.
+/// The running box, which stops when this is dropped.
 pub struct Tang {
-    host: Host,
+    _host: Host,
     service: JoinHandle<()>,
 }
 
@@ -74,13 +74,7 @@ impl Tang {
                 let _ = tokio::time::timeout(LONGEST, converse(stream, &config)).await;
             }
         });
-        Ok(Self { host, service: tokio::spawn(service) })
-    }
-
-    /// Waits until the cable is gone.
-    pub async fn unplugged(&mut self) {
-        self.host.unplugged().await;
-        self.service.abort();
+        Ok(Self { _host: host, service: tokio::spawn(service) })
     }
 }
 

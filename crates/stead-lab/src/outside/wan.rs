@@ -25,10 +25,10 @@ pub const MAC: [u8; 6] = [0x02, 0x6c, 0x61, 0x62, 0x00, 0x01];
 /// The longest IP packet on the WAN.
 pub const MTU: usize = 1500;
 
-/// The running box.
+/// The running box, which stops when this is dropped.
 pub struct Wan {
-    host: Host,
-    services: JoinSet<()>,
+    _host: Host,
+    _services: JoinSet<()>,
 }
 
 impl Wan {
@@ -40,13 +40,7 @@ impl Wan {
         services.spawn(dhcp.serve(host.udp(dhcp::PORT)?));
         services.spawn(dns::serve(host.udp(dns::PORT)?, ADDRESS, open.clone()));
         services.spawn(mirror::serve(host.listen(mirror::PORT)?, mirror, open));
-        Ok(Self { host, services })
-    }
-
-    /// Waits until the cable is gone.
-    pub async fn unplugged(&mut self) {
-        self.host.unplugged().await;
-        self.services.shutdown().await;
+        Ok(Self { _host: host, _services: services })
     }
 }
 
