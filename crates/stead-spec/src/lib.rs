@@ -3,6 +3,6 @@
 //! Pure: nothing in this crate does I/O, reads a clock or looks at the environment.
 #![warn(missing_docs)]
 
-mod bytes;
+pub mod units;
 
-pub use bytes::{Bytes, ParseBytesError};
+pub use units::Bytes;

@@ -176,7 +176,7 @@ pub enum ImageError {
         /// What it is set to.
         text: String,
         /// Why that is not a size.
-        source: stead_spec::ParseBytesError,
+        source: stead_spec::units::Invalid,
     },
     /// A file of the cache could not be read or written.
     #[error("could not {what} `{path}`: {source}; look at that place, or put the cache elsewhere with STEAD_LAB_CACHE")]

@@ -412,14 +412,14 @@ fn default_dir() -> Result<PathBuf> {
 }
 
 fn parse_memory(text: &str) -> Result<Bytes, String> {
-    let memory: Bytes = text.parse().map_err(|error: stead_spec::ParseBytesError| error.to_string())?;
+    let memory: Bytes = text.parse().map_err(|error: stead_spec::units::Invalid| error.to_string())?;
     if memory < Bytes::mib(256) { Err(format!("Debian doesn't boot in {memory}: 256MiB or more")) } else { Ok(memory) }
 }
 
 fn parse_disks(text: &str) -> Result<Disks, String> {
     let (count, size) = text.split_once('x').ok_or("write how many and how large, such as 3x8GiB")?;
     let count: usize = count.parse().map_err(|_| format!("`{count}` is not a number of disks"))?;
-    let size: Bytes = size.parse().map_err(|error: stead_spec::ParseBytesError| error.to_string())?;
+    let size: Bytes = size.parse().map_err(|error: stead_spec::units::Invalid| error.to_string())?;
     if count > 20 {
         return Err("more than 20 disks a node: a lab has room for 20".into());
     }

@@ -1,19 +1,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::{Invalid, Text};
+
 /// A size in bytes, written with a binary unit: `"512MiB"`, `"8GiB"`.
 ///
 /// A unit is always asked for: a bare number would leave the reader guessing, and decimal units (`GB`) are what
 /// disk vendors print, which no partition ever matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(u64);
-
-/// Why a text is not a size.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a size: write a whole number and KiB, MiB, GiB or TiB, such as 8GiB")]
-pub struct ParseBytesError {
-    text: String,
-}
 
 const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
 
@@ -39,8 +34,15 @@ impl Bytes {
     }
 }
 
+impl Text for Bytes {
+    const WHAT: &'static str = "a size";
+    const SYNTAX: &'static str = "A whole number and a binary unit: KiB, MiB, GiB or TiB.";
+    const EXAMPLE: &'static str = "20GiB";
+    const PATTERN: &'static str = "^[0-9]+ *[KMGT]iB$";
+}
+
 impl FromStr for Bytes {
-    type Err = ParseBytesError;
+    type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         UNITS
@@ -49,7 +51,7 @@ impl FromStr for Bytes {
                 let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
                 number.checked_mul(1 << shift).map(Self)
             })
-            .ok_or_else(|| ParseBytesError { text: text.to_owned() })
+            .ok_or_else(|| Invalid::new("that is no size", "write a whole number and KiB, MiB, GiB or TiB, such as 8GiB"))
     }
 }
 
