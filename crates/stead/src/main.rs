@@ -1,7 +1,10 @@
 //! `stead`: three ordinary PCs, one personal cluster, one file.
 
+mod check;
+mod cluster_file;
 mod lab;
 mod print;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -20,6 +23,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The cluster file: every mistake at once, each with its place and what to do.
+    Check(check::Arguments),
+    /// The shape of the cluster file: a JSON Schema for editors, or every key in words.
+    Schema(schema::Arguments),
     /// A virtual cluster on this one machine, with every plug to pull.
     Lab(lab::Arguments),
 }
@@ -38,13 +45,43 @@ fn main() -> ExitCode {
         }
     };
     let mut printer = Printer::default();
-    let Command::Lab(arguments) = arguments.command;
-    match lab::run(arguments, &mut printer) {
+    let result = match arguments.command {
+        Command::Check(arguments) => check::run(&arguments, &mut printer),
+        Command::Schema(arguments) => schema::run(&arguments, &mut printer).map(|()| ExitCode::SUCCESS),
+        Command::Lab(arguments) => lab::run(arguments, &mut printer),
+    };
+    match result {
         Ok(code) => code,
         Err(error) => {
-            let hint = error.downcast_ref::<stead_lab::LabError>().and_then(stead_lab::LabError::hint);
-            printer.error(&error, hint.as_deref());
+            printer.error(&error, hint(&error).as_deref());
             ExitCode::FAILURE
         }
     }
 }
+
+/// What to do next, where the error knows.
+fn hint(error: &anyhow::Error) -> Option<String> {
+    let of_lab = error.downcast_ref::<stead_lab::LabError>().and_then(stead_lab::LabError::hint);
+    of_lab.or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.to_owned()))
+}
+
+/// An error of the system's, and what to do next.
+#[derive(Debug)]
+struct Hinted {
+    source: std::io::Error,
+    hint: &'static str,
+}
+
+impl Hinted {
+    fn new(source: std::io::Error, hint: &'static str) -> Self {
+        Self { source, hint }
+    }
+}
+
+impl std::fmt::Display for Hinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl std::error::Error for Hinted {}

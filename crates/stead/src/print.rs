@@ -31,6 +31,11 @@ impl Default for Printer {
 }
 
 impl Printer {
+    /// Whether data is shown in colours.
+    pub(crate) fn colored(&self) -> bool {
+        self.color
+    }
+
     /// A line of data.
     pub(crate) fn line(&mut self, line: impl Display) {
         // A reader that has gone away is no error: `stead … | head`.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Invalid, Text};
+use super::{Invalid, Text, digits};
 
 /// A size in bytes, written with a binary unit: `"512MiB"`, `"8GiB"`.
 ///
@@ -45,13 +45,42 @@ impl FromStr for Bytes {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        UNITS
-            .iter()
-            .find_map(|(unit, shift)| {
-                let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
-                number.checked_mul(1 << shift).map(Self)
-            })
-            .ok_or_else(|| Invalid::new("that is no size", "write a whole number and KiB, MiB, GiB or TiB, such as 8GiB"))
+        let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+        let unit = unit.trim_start_matches(' ');
+        let Some((_, shift)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(wrong_unit(number, unit));
+        };
+        if number.is_empty() {
+            return Err(Invalid::new("the number is missing", HOW));
+        }
+        let bytes = digits::<u64>(number).and_then(|number| number.checked_mul(1 << shift));
+        bytes.map(Self).ok_or_else(|| Invalid::new("that is more than 16777215 TiB, the most that can be told", HOW))
+    }
+}
+
+const HOW: &str = "write a whole number and KiB, MiB, GiB or TiB, such as 8GiB";
+
+fn wrong_unit(number: &str, unit: &str) -> Invalid {
+    if number.is_empty() {
+        return Invalid::new("that is no size", HOW);
+    }
+    if unit.is_empty() {
+        return Invalid::new("the unit is missing", format!("write {number}GiB, or with KiB, MiB or TiB"));
+    }
+    if unit.starts_with(['.', ',']) {
+        return Invalid::new("that is no whole number", "write it in a smaller unit, such as 1536MiB for 1.5 GiB");
+    }
+    let meant = UNITS.iter().find(|(name, _)| {
+        name.chars().next().zip(unit.chars().next()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(&b))
+    });
+    match meant {
+        Some((name, _)) if unit.len() == 2 && unit.ends_with('B') => {
+            Invalid::new(format!("`{unit}` is a decimal unit"), format!("write {number}{name}"))
+        }
+        Some((name, _)) if unit.len() <= 3 => {
+            Invalid::new(format!("`{unit}` is no unit that stead knows"), format!("write {number}{name}"))
+        }
+        _ => Invalid::new("that is no size", HOW),
     }
 }
 
@@ -61,6 +90,7 @@ impl fmt::Display for Bytes {
         let whole = UNITS.iter().find(|(_, shift)| self.0 != 0 && self.0.trailing_zeros() >= *shift);
         match whole {
             Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
+            None if self.0 == 0 => write!(f, "0KiB"),
             None => write!(f, "{}B", self.0),
         }
     }
@@ -89,12 +119,29 @@ mod tests {
             assert_eq!(size.to_string(), text);
         }
         assert_eq!("2 GiB".parse(), Ok(Bytes::gib(2)));
+        assert_eq!("0GiB".parse(), Ok(Bytes::new(0)));
+        assert_eq!(Bytes::new(0).to_string().parse(), Ok(Bytes::new(0)));
     }
 
     #[test]
     fn refuses_what_could_be_meant_differently() {
-        for text in ["", "8", "8GB", "8G", "GiB", "-1GiB", "1.5GiB", "99999999999TiB", "8gib"] {
+        for text in [
+            "",
+            "8",
+            "8GB",
+            "8G",
+            "GiB",
+            "-1GiB",
+            "1.5GiB",
+            "99999999999TiB",
+            "8gib",
+            "+8GiB",
+            "8\tGiB",
+            " 8GiB",
+            "8GiB ",
+        ] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
+        assert_eq!("8GB".parse::<Bytes>(), Err(Invalid::new("`GB` is a decimal unit", "write 8GiB")));
     }
 }

@@ -2,11 +2,48 @@
 //! well-formed, and reading what it prints gives it back.
 
 mod bytes;
+mod debian;
+mod digest;
+mod disk;
+mod domain;
+mod keys;
+mod label;
+mod names;
+mod net;
+mod number;
+mod places;
+mod ports;
+mod ssh;
+mod subnet;
+mod tang;
+mod time;
+mod zone;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 pub use bytes::Bytes;
+pub use debian::{PackageName, Suite, SysctlKey};
+pub use digest::{ClusterId, Sha256, Thumbprint, WipeToken};
+pub use disk::DiskId;
+pub use domain::{DnsName, Domain, Email, Server, SmtpServer};
+pub use keys::{AgeRecipient, KeyKind, PublicKey};
+pub use names::{
+    AdminName, AlertName, BackupName, ClusterName, DiskName, HostName, ImageName, MachineName, NetworkName, NodeName,
+    RuleName, SwitchName, VolumeName,
+};
+pub use net::{Address, Mac};
+pub use number::{Mtu, Number, Percent, Port, Vlan};
+pub use places::{ImageUrl, VolumePath, WebUrl};
+pub use ports::Ports;
+pub use ssh::SshTarget;
+pub use subnet::{Interface, Source, Subnet};
+pub use tang::{TangHost, TangUrl};
+pub use time::{Period, TimeOfDay};
+pub use zone::TimeZone;
 
 /// Why a text is not what it should be, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,12 +53,19 @@ pub struct Invalid {
     pub reason: String,
     /// What to do, in half a sentence: "write a whole number and KiB, MiB, GiB or TiB, such as 8GiB".
     pub remedy: String,
+    /// Whether the text is a secret, so that nobody shows it again.
+    pub secret: bool,
 }
 
 impl Invalid {
     /// Wrong for `reason`; `remedy` says what to do.
     pub fn new(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { reason: reason.into(), remedy: remedy.into() }
+        Self { reason: reason.into(), remedy: remedy.into(), secret: false }
+    }
+
+    /// The same of a text that is a secret.
+    pub fn secret(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { secret: true, ..Self::new(reason, remedy) }
     }
 }
 
@@ -56,3 +100,42 @@ macro_rules! text_serde {
     )+};
 }
 pub(crate) use text_serde;
+
+/// Implements what a newtype of a `String` gets for free: to be looked at as that text, and serde.
+macro_rules! string_type {
+    ($($name:ident),+ $(,)?) => {$(
+        impl $name {
+            /// The text, in its canonical form.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        $crate::units::text_serde!($name);
+    )+};
+}
+use string_type;
+
+/// A number that is digits only: `from_str` of the standard library takes a sign too.
+fn digits<N: FromStr>(text: &str) -> Option<N> {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
+}

@@ -1,0 +1,119 @@
+//! What is wrong with a cluster file: each mistake with its place, its reason and what to do.
+
+mod code;
+mod render;
+
+use std::ops::Range;
+
+pub use code::{Code, Severity};
+pub use render::Style;
+
+/// A part of the file's text, in bytes.
+pub type Span = Range<usize>;
+
+/// One mistake, or one thing to think about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which mistake it is. Says how bad it is, too.
+    pub code: Code,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// Why that is wrong, in a few words beside the place.
+    pub reason: String,
+    /// Other places that have to do with it, and how.
+    pub related: Vec<(Span, String)>,
+    /// What to do.
+    pub remedy: String,
+    /// Whether what stands there is a secret: nobody shows it.
+    pub secret: bool,
+}
+
+impl Diagnostic {
+    /// A mistake at `span`: what, why, and what to do.
+    pub(crate) fn new(
+        code: Code,
+        span: &Span,
+        message: impl Into<String>,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (message, reason, remedy) = (message.into(), reason.into(), remedy.into());
+        Self { code, message, span: span.clone(), reason, related: Vec::new(), remedy, secret: false }
+    }
+
+    /// The same, with another place that has to do with it.
+    pub(crate) fn and(mut self, span: &Span, what: impl Into<String>) -> Self {
+        self.related.push((span.clone(), what.into()));
+        self
+    }
+}
+
+/// All that is to be said about one cluster file, in the order of its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    name: String,
+    text: String,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// A place as people and editors count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+}
+
+impl Report {
+    pub(crate) fn new(name: &str, text: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
+        diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
+        diagnostics.dedup();
+        Self { name: name.to_owned(), text: text.to_owned(), diagnostics }
+    }
+
+    /// Each of them.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// How many of them make the file useless.
+    pub fn errors(&self) -> usize {
+        self.count(Severity::Error)
+    }
+
+    /// How many of them are to be thought about.
+    pub fn warnings(&self) -> usize {
+        self.count(Severity::Warning)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.code.severity() == severity).count()
+    }
+
+    /// The name of the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where a byte of the text stands.
+    pub fn position(&self, byte: usize) -> Position {
+        let before = &self.text[..floor(&self.text, byte)];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Position {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1,
+        }
+    }
+}
+
+/// The nearest place at or before `byte` where the text can be cut.
+fn floor(text: &str, byte: usize) -> usize {
+    let mut at = byte.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}

@@ -1,0 +1,199 @@
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::table::{Group, UnlockTable};
+use super::{Lock, Unlocker, build};
+use crate::check::{Claim, Findings, claimed_once, key, one_of, refer, useless};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::file::File;
+use crate::read::At;
+use crate::router::table::Engine;
+use crate::units::{NodeName, TangHost, TangUrl};
+
+pub(crate) fn check(file: &File, out: &mut Findings) {
+    disks(file, out);
+    if let Some(unlock) = file.unlock.get() {
+        shape(&unlock.value, &unlock.span, out);
+        tangs(file, &unlock.value, out);
+    }
+    thefts(file, out);
+}
+
+/// Each disk for one volume of one node, and at least one a node: secrets lie on no OS disk.
+fn disks(file: &File, out: &mut Findings) {
+    let mut claims = Vec::new();
+    for (name, node) in file.node.entries() {
+        let mut own = Vec::new();
+        for (volume, list) in node.value.disks.entries() {
+            refer(volume, "volume", &file.volume, out);
+            let who = format!("`{}` of node `{}`", volume.value, name.value);
+            own.extend(list.value.items.iter().map(|disk| &disk.value));
+            claims.extend(list.value.items.iter().map(|disk| Claim::new(disk.value.serial(), &disk.span, who.clone())));
+        }
+        for (disk, _) in node.value.wipe.entries() {
+            if node.value.disks.is_whole() && !own.contains(&&disk.value) {
+                let message = format!("`{}` may be wiped, and is no disk of node `{}`", disk.value, name.value);
+                let remedy = "add it to the node's `disks`, or take it out here";
+                let reason = "not among the node's `disks`";
+                out.push(Diagnostic::new(Code::UnknownName, &disk.span, message, reason, remedy));
+            }
+        }
+        let lost = node.value.disks.entries().any(|(_, list)| !list.value.whole);
+        if own.is_empty() && !lost && node.value.disks.is_whole() {
+            let message = format!("node `{}` has no data disk", name.value);
+            let reason = "its secrets must not lie on the OS disk, which isn't encrypted";
+            let remedy = "add at least one: `disks = { gv0 = [\"ata-…\"] }`; `ls -l /dev/disk/by-id` on the node shows them";
+            let place = node.value.disks.get().map_or(&name.span, |disks| &disks.span);
+            out.push(Diagnostic::new(Code::NoDataDisk, place, message, reason, remedy));
+        }
+    }
+    let remedy = "name each disk once: a serial number is one disk's";
+    claimed_once(claims, Code::DiskTwice, "the disk", remedy, out);
+}
+
+fn shape(table: &UnlockTable, span: &Span, out: &mut Findings) {
+    let keys = [key("all", &table.all), key("any", &table.any), key("tang", &table.tang)];
+    one_of(span, "this part of `unlock`", &keys, out);
+    if table.tang.is_missing() {
+        useless(&table.thumbprint, "thumbprint", "it belongs to a `tang`", "take it out", out);
+    } else if table.thumbprint.is_missing() {
+        let message = "a tang without its thumbprint";
+        let reason = "whoever answers there would be taken for it";
+        let remedy = "add `thumbprint = \"…\"`: `tang-show-keys` on that computer prints it";
+        out.push(Diagnostic::new(Code::MissingKey, span, message, reason, remedy));
+    }
+    for group in [&table.all, &table.any].into_iter().filter_map(|group| group.value()) {
+        if let Group::Of(list) = group {
+            list.items.iter().for_each(|item| shape(&item.value, &item.span, out));
+        }
+    }
+}
+
+/// Each outside tang answers before any machine runs and any name is known, on a network of the nodes, and is named once.
+fn tangs(file: &File, unlock: &UnlockTable, out: &mut Findings) {
+    let mut seen: BTreeMap<&TangUrl, &Span> = BTreeMap::new();
+    for tang in unlock.tangs().into_iter().filter_map(|tang| tang.get()) {
+        if let Some(first) = seen.insert(&tang.value, &tang.span) {
+            let message = format!("the tang {} stands twice in `unlock`", tang.value);
+            let remedy = "take one out: it answers for both or for neither";
+            let twice = Diagnostic::new(Code::ListedTwice, &tang.span, message, "a second time", remedy);
+            out.push(twice.and(first, "first here"));
+        }
+        match tang.value.host() {
+            TangHost::Name(name) => {
+                let message = format!("the tang `{name}` is a name, and disks open before names are known");
+                let reason = "nobody answers for names at power-on";
+                let remedy = "write its address: `getent ahostsv4` with the name shows it";
+                out.push(Diagnostic::new(Code::NameBeforeBoot, &tang.span, message, reason, remedy));
+            }
+            TangHost::Address(address) => place(file, tang, *address, out),
+        }
+    }
+}
+
+/// Whose a tang's address is, and what is on the way to it.
+fn place(file: &File, tang: &At<TangUrl>, address: Ipv4Addr, out: &mut Findings) {
+    let of_machines = crate::machines::claims(file).into_iter();
+    let of_machines = of_machines.chain(crate::router::machine_claims(file));
+    if let Some(on) = of_machines.map(|on| on.claim).find(|claim| claim.value.get() == address) {
+        let message = format!("the tang {} is {}, which runs on the disks it should open", tang.value, on.who);
+        let reason = "it can't answer before the disks are open";
+        let remedy = "put that tang on a computer that is no machine of this cluster";
+        out.push(Diagnostic::new(Code::MachineBeforeBoot, &tang.span, message, reason, remedy).and(&on.span, "its address"));
+        return;
+    }
+    for (node, _) in file.node.entries() {
+        let at = file.network.entries().filter(|(_, network)| network.value.addresses.find(&node.value).is_some());
+        let at: Vec<_> = at.collect();
+        let broken = at.iter().any(|(_, network)| network.value.subnet.value().is_none());
+        let beside = at.iter().any(|(_, network)| network.value.subnet.value().is_some_and(|subnet| subnet.contains(address)));
+        if at.is_empty() || broken || beside {
+            continue;
+        }
+        let gateway = at.iter().find_map(|(name, network)| network.value.gateway.get().map(|gateway| (name, gateway)));
+        let Some((network, gateway)) = gateway else {
+            let message = format!("node `{}` doesn't reach the tang {}", node.value, tang.value);
+            let reason = "on none of its networks, and no gateway leads there";
+            let remedy = "put that tang on a network where all nodes have addresses";
+            out.push(Diagnostic::new(Code::UnlockNever, &tang.span, message, reason, remedy));
+            return;
+        };
+        let router = file.router.value().filter(|router| router.networks.find(&network.value).is_some());
+        let is_machine = router.is_some_and(|router| router.engine.value() == Some(&Engine::Opnsense));
+        let remedy = "put that tang on a network where all nodes have addresses";
+        let diagnostic = if is_machine {
+            let message = format!("the way to the tang {} leads through the router, which is a machine", tang.value);
+            let reason = "the router runs on the disks that this tang should open";
+            Diagnostic::new(Code::MachineBeforeBoot, &tang.span, message, reason, remedy)
+        } else {
+            let message = format!("the way to the tang {} leads through a gateway", tang.value);
+            let reason = format!("without {} no data disk opens", gateway.value);
+            Diagnostic::new(Code::UnlockBehindGateway, &tang.span, message, reason, remedy)
+        };
+        out.push(diagnostic.and(&gateway.span, "the gateway"));
+        return;
+    }
+}
+
+/// What the policy means for a boot, and for a thief.
+fn thefts(file: &File, out: &mut Findings) {
+    let Some(unlock) = build(file).filter(|_| file.node.get().is_some() && file.node.is_whole()) else { return };
+    let nodes: Vec<&NodeName> = file.node.entries().map(|(name, _)| &name.value).collect();
+    let span = file.unlock.get().or(None).map(|at| at.span.clone());
+    let Some(span) = span.or_else(|| file.cluster.get().map(|at| at.span.clone())) else { return };
+    let locks: Vec<(&NodeName, Lock)> = nodes.iter().map(|node| (*node, unlock.for_node(node, nodes.iter().copied()))).collect();
+    let holder = |unlocker: &Unlocker| whose(file, unlocker);
+
+    if let Some((node, _)) = locks.iter().find(|(_, lock)| !lock.opens(&|_| true)) {
+        let message = format!("nothing opens the disks of node `{node}`, even if everyone answers");
+        let remedy = "say who has to answer: `any = \"nodes\"`, or a list of tangs";
+        out.push(Diagnostic::new(Code::UnlockNever, &span, message, "an `any` of nobody", remedy));
+        return;
+    }
+    let alone = |node: &NodeName, lock: &Lock| lock.opens(&|by| holder(by).as_ref() == Some(node));
+    if let Some((node, _)) = locks.iter().find(|(node, lock)| alone(node, lock)) {
+        let message = format!("who steals node `{node}` has all that opens its disks");
+        let reason = "satisfied by what is on that node itself, or by nobody at all";
+        let remedy = "ask for another node too, or for a tang outside: `any = \"nodes\"`";
+        out.push(Diagnostic::new(Code::UnlockByOneNode, &span, message, reason, remedy));
+        return;
+    }
+    if locks.iter().any(|(_, lock)| lock.opens(&|by| holder(by).is_some())) {
+        let message = "who takes all nodes has all that opens their disks";
+        let reason = if file.unlock.is_missing() { "the file has no `[unlock]`" } else { "no tang outside is asked for" };
+        let remedy = "put a tang elsewhere in the house, and ask for it: `all = [{ any = \"nodes\" }, { tang = \
+                      \"http://192.168.0.2:7500\", thumbprint = \"…\" }]` in `[unlock]`";
+        out.push(Diagnostic::new(Code::UnlockByAllNodes, &span, message, reason, remedy));
+    }
+    let without = |dead: &NodeName, lock: &Lock| lock.opens(&|by| holder(by).as_ref() != Some(dead));
+    let stuck = nodes.iter().find_map(|dead| {
+        let stuck = locks.iter().find(|(node, lock)| node != dead && !without(dead, lock));
+        stuck.map(|(node, _)| (dead, node))
+    });
+    if let Some((dead, node)) = stuck {
+        let message = format!("while node `{dead}` is off, the disks of node `{node}` stay closed");
+        let remedy = "ask for any of the nodes, not for all: `any = \"nodes\"`";
+        let reason = "one dead PC stops the cluster at its next boot";
+        out.push(Diagnostic::new(Code::UnlockNeedsAllNodes, &span, message, reason, remedy));
+    }
+}
+
+/// The node that an answer comes from, if it comes from one: also of an "outside" tang that is at a node's address.
+fn whose(file: &File, unlocker: &Unlocker) -> Option<NodeName> {
+    let tang = match unlocker {
+        Unlocker::Node(node) => return Some(node.clone()),
+        Unlocker::Outside(tang) => tang,
+    };
+    let TangHost::Address(address) = tang.url.host() else { return None };
+    let of_networks = file.network.entries().flat_map(|(_, network)| network.value.addresses.entries());
+    let found = of_networks.into_iter().find(|(_, given)| given.value.get() == *address);
+    if let Some((node, _)) = found {
+        return Some(node.value.clone());
+    }
+    let core = file.network.entries().find_map(|(_, network)| network.value.pool.value())?;
+    // The last byte of an address in the core is the node's number, in each part of the pool.
+    let number = core.contains(*address).then(|| address.octets()[3])?;
+    let of = |name: &NodeName, node| crate::host::node_number(name, node).is_some_and(|own| own.get() == number);
+    let found = file.node.entries().find(|(name, node)| of(&name.value, &node.value));
+    found.map(|(name, _)| name.value.clone())
+}

@@ -1,0 +1,110 @@
+//! The nodes' data disks, and who must answer before they open.
+
+mod check;
+pub(crate) mod table;
+
+use crate::file::File;
+use crate::read::Field;
+use crate::units::{NodeName, TangUrl, Thumbprint};
+use table::{Group, UnlockTable};
+
+pub(crate) use check::check;
+
+/// A policy for opening data disks, as the file says it: the same for all nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlock {
+    /// Each of these.
+    All(Vec<Self>),
+    /// At least one of these.
+    Any(Vec<Self>),
+    /// The tang of each other node.
+    AllNodes,
+    /// The tang of at least one other node.
+    AnyNode,
+    /// A tang outside.
+    Tang(OutsideTang),
+}
+
+/// A tang that is no node's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct OutsideTang {
+    /// Where it answers.
+    pub url: TangUrl,
+    /// Whose word is taken for its.
+    pub thumbprint: Thumbprint,
+}
+
+/// Who can answer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unlocker {
+    /// The tang of this node.
+    Node(NodeName),
+    /// A tang outside.
+    Outside(OutsideTang),
+}
+
+/// What opens the disks of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Each of these.
+    All(Vec<Self>),
+    /// At least one of these.
+    Any(Vec<Self>),
+    /// This one.
+    By(Unlocker),
+}
+
+impl Unlock {
+    /// What it means for the disks of `node`, of all these nodes.
+    pub fn for_node<'n>(&self, node: &NodeName, nodes: impl IntoIterator<Item = &'n NodeName> + Clone) -> Lock {
+        let others = || {
+            let others = nodes.clone().into_iter().filter(|other| *other != node);
+            others.map(|other| Lock::By(Unlocker::Node(other.clone()))).collect()
+        };
+        let of = |policies: &[Self]| policies.iter().map(|policy| policy.for_node(node, nodes.clone())).collect();
+        match self {
+            Self::All(policies) => Lock::All(of(policies)),
+            Self::Any(policies) => Lock::Any(of(policies)),
+            Self::AllNodes => Lock::All(others()),
+            Self::AnyNode => Lock::Any(others()),
+            Self::Tang(tang) => Lock::By(Unlocker::Outside(tang.clone())),
+        }
+    }
+}
+
+impl Lock {
+    /// Whether it opens when exactly those answer that `answers` says.
+    pub fn opens(&self, answers: &impl Fn(&Unlocker) -> bool) -> bool {
+        match self {
+            Self::All(locks) => locks.iter().all(|lock| lock.opens(answers)),
+            Self::Any(locks) => locks.iter().any(|lock| lock.opens(answers)),
+            Self::By(unlocker) => answers(unlocker),
+        }
+    }
+}
+
+/// The policy, if the file has one that can be read; any one of the other nodes, if it has none.
+pub(crate) fn build(file: &File) -> Option<Unlock> {
+    match &file.unlock {
+        Field::Missing => Some(Unlock::AnyNode),
+        Field::Broken => None,
+        Field::Is(at) => policy(&at.value),
+    }
+}
+
+fn policy(table: &UnlockTable) -> Option<Unlock> {
+    let of = |list: &crate::read::List<UnlockTable>| -> Option<Vec<Unlock>> {
+        if list.whole { list.items.iter().map(|item| policy(&item.value)).collect() } else { None }
+    };
+    match (table.all.value(), table.any.value(), table.tang.value()) {
+        (Some(Group::Nodes), None, None) => Some(Unlock::AllNodes),
+        (Some(Group::Of(list)), None, None) => of(list).map(Unlock::All),
+        (None, Some(Group::Nodes), None) => Some(Unlock::AnyNode),
+        (None, Some(Group::Of(list)), None) => of(list).map(Unlock::Any),
+        (None, None, Some(url)) => {
+            Some(Unlock::Tang(OutsideTang { url: url.clone(), thumbprint: table.thumbprint.value()?.clone() }))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,357 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::table::NetworkTable;
+use super::{CORE, Segments, carried_mtu, network_mtu, pool_part, switch_mtu, switch_number};
+use crate::check::{Claim, Findings, claimed_once, key, listed_once, one_of, refer, renames, useless};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::file::File;
+use crate::host::no_number;
+use crate::read::At;
+use crate::units::{Mac, NetworkName, Subnet, SwitchName, Vlan};
+
+pub(crate) fn check(file: &File, out: &mut Findings) {
+    switches(file, out);
+    nics(file, out);
+    for (name, table) in file.network.entries() {
+        if name.value.as_ref() == CORE { core(file, name, &table.value, out) } else { other(file, name, &table.value, out) }
+        carried(file, name, &table.value, out);
+    }
+    if file.network.get().is_some() && !file.network.entries().any(|(name, _)| name.value.as_ref() == CORE) {
+        no_core(file, out);
+    }
+    tags(file, out);
+    subnets(file, out);
+    ways_in(file, out);
+    renames("network", &file.network, |table| &table.was, out);
+}
+
+fn no_core(file: &File, out: &mut Findings) {
+    let Some(networks) = file.network.get().filter(|networks| networks.value.whole) else { return };
+    let remedy = "add `[network.core]` with `switches`, a `vlan` that is free on them, and `pool = \"10.10.0.0/22\"`";
+    let reason = "storage and heartbeats have no network of their own";
+    out.push(Diagnostic::new(Code::MissingKey, &networks.span, "the file has no network `core`", reason, remedy));
+}
+
+fn switches(file: &File, out: &mut Findings) {
+    let mut claims = Vec::new();
+    for (name, table) in file.switch.entries() {
+        let said = table.value.number.get().map_or(&name.span, |number| &number.span);
+        match switch_number(&name.value, &table.value) {
+            Some(number) => claims.push(Claim::new(number, said, format!("switch `{}`", name.value))),
+            None if table.value.number.is_missing() => out.push(no_number("switch", name)),
+            None => {}
+        }
+        listed_once(&table.value.linked_to, out);
+        for other in table.value.linked_to.items() {
+            if other.value == name.value {
+                let message = format!("switch `{}` is linked to itself", name.value);
+                let reason = "a cable from a switch to itself is a loop";
+                out.push(Diagnostic::new(Code::ListedTwice, &other.span, message, reason, "take it out"));
+            } else {
+                refer(other, "switch", &file.switch, out);
+            }
+        }
+    }
+    claimed_once(claims, Code::NumberTwice, "the number", "write another one as `number = …`", out);
+}
+
+fn nics(file: &File, out: &mut Findings) {
+    for (_, node) in file.node.entries() {
+        for (switch, _) in node.value.nics.entries() {
+            refer(switch, "switch", &file.switch, out);
+        }
+    }
+    let of_nodes = file.node.entries().flat_map(|(name, node)| {
+        let claim = move |(switch, mac): (&At<SwitchName>, &At<Mac>)| {
+            Claim::new(mac.value, &mac.span, format!("the NIC of `{}` on `{}`", name.value, switch.value))
+        };
+        node.value.nics.entries().map(claim)
+    });
+    let claims: Vec<_> = of_nodes.chain(crate::machines::macs(file)).chain(crate::router::macs(file)).collect();
+    let remedy = "no two cards have the same: `ip -brief link` on a node shows its own";
+    claimed_once(claims, Code::MacTwice, "the MAC address", remedy, out);
+}
+
+/// What only the core has, and what it doesn't.
+fn core(file: &File, name: &At<NetworkName>, table: &NetworkTable, out: &mut Findings) {
+    let why = "the core's addresses come from its `pool`";
+    useless(&table.subnet, "subnet", why, "take it out", out);
+    useless(&table.addresses, "addresses", why, "take it out: a node's address there follows from its number", out);
+    useless(&table.gateway, "gateway", "nothing leads out of the core", "take it out", out);
+    useless(&table.dns, "dns", "nobody answers names in the core", "take it out", out);
+    useless(&table.over, "over", "the core goes over switches", "name its `switches`", out);
+    useless(&table.was, "was", "the core has had no other name", "take it out", out);
+    let missing = |key: &str, remedy: &str| {
+        let message = format!("`network.core` has no `{key}`");
+        Diagnostic::new(Code::MissingKey, &name.span, message, format!("`{key}` has to be in here"), remedy)
+    };
+    if table.switches.is_missing() {
+        out.push(missing("switches", "name each switch that it may go over: all of them, best"));
+    }
+    if table.pool.is_missing() {
+        out.push(missing("pool", "add `pool = \"10.10.0.0/22\"`, or other addresses that nothing else uses"));
+    }
+    let Some(pool) = table.pool.get() else { return };
+    for switch in table.switches.items() {
+        let Some((_, switch_table)) = file.switch.find(&switch.value) else { continue };
+        let Some(number) = switch_number(&switch.value, &switch_table.value) else { continue };
+        if pool_part(&pool.value, number).is_none() {
+            let message = format!("the pool {} has no room for switch `{}`", pool.value, switch.value);
+            let reason = "256 addresses are the nodes' own, and 256 each switch's";
+            // From 0 to the switch's number, rounded up to what a prefix can say.
+            let parts = (u32::from(number.get()) + 1).next_power_of_two();
+            let remedy = format!("a pool with the prefix /{} has room for switch number {number}", 24 - parts.trailing_zeros());
+            let small = Diagnostic::new(Code::PoolTooSmall, &pool.span, message, reason, remedy);
+            out.push(small.and(&switch.span, format!("number {number}")));
+        }
+    }
+}
+
+fn other(file: &File, name: &At<NetworkName>, table: &NetworkTable, out: &mut Findings) {
+    let whose = format!("network `{}`", name.value);
+    one_of(&name.span, &whose, &[key("switches", &table.switches), key("over", &table.over)], out);
+    useless(&table.pool, "pool", "only the core has a pool", "write `subnet`", out);
+    if table.over.value().is_some() && table.vlan.is_missing() {
+        let message = format!("`network.{}` has no `vlan`", name.value);
+        let remedy = "add `vlan = 20`, or another that no other network over the core has";
+        let reason = "it tells it from the other networks over the core";
+        out.push(Diagnostic::new(Code::MissingKey, &name.span, message, reason, remedy));
+    }
+    listed_once(&table.dns, out);
+    for (node, _) in table.addresses.entries() {
+        refer(node, "node", &file.node, out);
+    }
+    let needs_subnet = table.addresses.get().map(|at| (&at.span, "addresses"));
+    let needs_subnet = needs_subnet.or_else(|| table.gateway.get().map(|at| (&at.span, "gateway")));
+    if let (Some((span, what)), true) = (needs_subnet, table.subnet.is_missing()) {
+        let message = format!("`network.{}` has no `subnet`", name.value);
+        let reason = format!("`{what}` needs a `subnet` to be in");
+        out.push(Diagnostic::new(Code::MissingKey, span, message, reason, "add `subnet = \"192.168.0.0/24\"`"));
+    }
+}
+
+/// Switches that are there, where each node has a NIC, that pass its packets, and that are one network.
+fn carried(file: &File, name: &At<NetworkName>, table: &NetworkTable, out: &mut Findings) {
+    listed_once(&table.switches, out);
+    let is_core = name.value.as_ref() == CORE;
+    if let Some(list) = table.switches.get().filter(|list| list.value.items.is_empty() && list.value.whole) {
+        let message = format!("network `{}` is on no switch", name.value);
+        out.push(Diagnostic::new(Code::NoNic, &list.span, message, "an empty list", "name a switch"));
+    }
+    let known: Vec<_> =
+        table.switches.items().filter(|switch| refer(switch, "switch", &file.switch, out)).cloned().collect();
+    reached(file, name, &known, is_core, out);
+    if let (false, [first, rest @ ..]) = (is_core, known.as_slice()) {
+        let segments = Segments::of(file);
+        let apart = |switch: &&At<SwitchName>| segments.segment(&switch.value) != segments.segment(&first.value);
+        if let Some(switch) = rest.iter().find(apart) {
+            let message = format!("nothing links `{}` with `{}`", first.value, switch.value);
+            let reason = "a machine here and one there would not meet";
+            let remedy = format!(
+                "`over = \"core\"` instead of `switches` reaches every node whatever switch dies; if a cable links the \
+                 two, say so: `linked_to = [\"{}\"]` in `[switch.{}]`",
+                first.value, switch.value
+            );
+            let unlinked = Diagnostic::new(Code::SwitchesNotLinked, &switch.span, message, reason, remedy);
+            out.push(unlinked.and(&first.span, "not linked with this one"));
+        }
+    }
+    let said = table.mtu.get();
+    if let (Some(said), Some(most)) = (said, carried_mtu(file, table)) {
+        if said.value > most {
+            too_long(file, name, table, said.value.get(), most.get(), &said.span, out);
+        }
+    } else if let (None, Some(over), None) = (said, table.over.get(), carried_mtu(file, table)) {
+        // Even IPv6's least doesn't fit: said at the core, unless that is broken.
+        let core = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE);
+        if core.is_some_and(|(name, core)| network_mtu(file, &name.value, &core.value).is_some()) {
+            let message = format!("the core's packets are too small to carry `{}`", name.value);
+            let remedy = "give `[network.core]` an `mtu` of 1500 or more";
+            out.push(Diagnostic::new(Code::MtuTooLarge, &over.span, message, "50 bytes go in front of each", remedy));
+        }
+    }
+}
+
+fn too_long(
+    file: &File,
+    name: &At<NetworkName>,
+    table: &NetworkTable,
+    said: u16,
+    most: u16,
+    span: &Span,
+    out: &mut Findings,
+) {
+    let message = format!("packets of {said} bytes don't fit what carries network `{}`", name.value);
+    if table.over.value().is_some() {
+        let reason = format!("the core carries at most {most}: 50 bytes go in front of each");
+        let remedy = format!("write {most} or less, or give the core more");
+        out.push(Diagnostic::new(Code::MtuTooLarge, span, message, reason, remedy));
+        return;
+    }
+    let small = table.switches.items().find_map(|switch| {
+        let (key, table) = file.switch.find(&switch.value)?;
+        (switch_mtu(&table.value)?.get() == most).then_some((key, table))
+    });
+    let Some((key, switch)) = small else { return };
+    let reason = format!("switch `{}` passes at most {most}", key.value);
+    let remedy = format!("write {most} or less; if the switch passes more, say so in `[switch.{}]`: `mtu = {said}`", key.value);
+    let place = switch.value.mtu.get().map_or(&key.span, |mtu| &mtu.span);
+    out.push(Diagnostic::new(Code::MtuTooLarge, span, message, reason, remedy).and(place, "the smallest of its switches"));
+}
+
+/// Each node has a NIC on each of the network's switches: a machine may come to run on any of them. An arbiter runs
+/// none, and has to be in the core only.
+fn reached(file: &File, name: &At<NetworkName>, switches: &[At<SwitchName>], is_core: bool, out: &mut Findings) {
+    for (node_name, node) in file.node.entries() {
+        let nics = &node.value.nics;
+        let Some(arbiter) = node.value.arbiter.or(false) else { continue };
+        if !nics.is_whole() || nics.is_missing() {
+            continue;
+        }
+        let lacking: Vec<_> = switches.iter().filter(|switch| nics.find(&switch.value).is_none()).collect();
+        if arbiter && (!is_core || lacking.len() < switches.len()) {
+            continue;
+        }
+        for switch in lacking {
+            let message = format!("node `{}` has no NIC on `{}`, which carries `{}`", node_name.value, switch.value, name.value);
+            let reason = format!("`{}` wouldn't reach `{}`", name.value, node_name.value);
+            let remedy = format!("add `{}` to the `nics` of `{}`, or take it out here", switch.value, node_name.value);
+            let lacks = Diagnostic::new(Code::NoNic, &switch.span, message, reason, remedy);
+            out.push(lacks.and(&nics.get().map_or(node_name.span.clone(), |at| at.span.clone()), "its NICs"));
+        }
+    }
+}
+
+/// Each tag once on what a frame reaches, at most one network without a tag, and nothing beside a core without one.
+fn tags(file: &File, out: &mut Findings) {
+    let segments = Segments::of(file);
+    let mut seen: BTreeMap<(Option<&SwitchName>, Option<Vlan>), &At<NetworkName>> = BTreeMap::new();
+    for (name, table) in file.network.entries() {
+        let Some(vlan) = table.value.vlan.maybe() else { continue };
+        let over = table.value.over.value().map(|_| None);
+        let on: BTreeSet<_> = table.value.switches.items().map(|at| Some(segments.segment(&at.value))).chain(over).collect();
+        for segment in on {
+            if segment.is_none() && vlan.is_none() {
+                continue;
+            }
+            let Some(first) = seen.insert((segment, vlan), name) else { continue };
+            let place = segment.map_or_else(|| "over the core".to_owned(), |switch| format!("on `{switch}`"));
+            let diagnostic = match (table.value.vlan.get(), vlan) {
+                (Some(at), Some(vlan)) => {
+                    let message = format!("`{}` and `{}` both have VLAN {vlan} {place}", first.value, name.value);
+                    let remedy = "give one of them another VLAN";
+                    Diagnostic::new(Code::VlanTwice, &at.span, message, "they would be one network", remedy)
+                }
+                _ => {
+                    let message = format!("`{}` and `{}` are both without a tag {place}", first.value, name.value);
+                    let remedy = "give one of them a `vlan`, and the switch the same";
+                    Diagnostic::new(Code::UntaggedTwice, &name.span, message, "they would be one network", remedy)
+                }
+            };
+            out.push(diagnostic.and(&first.span, "the other"));
+            seen.insert((segment, vlan), first);
+        }
+    }
+    core_alone(file, out);
+}
+
+fn core_alone(file: &File, out: &mut Findings) {
+    let core = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE);
+    let Some((core_name, core)) = core.filter(|(_, core)| core.value.vlan.is_missing()) else { return };
+    for (name, table) in file.network.entries().filter(|(name, table)| name.value != core_name.value && table.value.vlan.get().is_some()) {
+        let shared = table.value.switches.items().find(|at| core.value.switches.items().any(|own| own.value == at.value));
+        if let Some(switch) = shared {
+            let message = format!("the core has no tag on `{}`, and `{}` is there too", switch.value, name.value);
+            let reason = "a NIC with the core on it untagged carries nothing else";
+            let remedy = "give `[network.core]` a `vlan`, and the switches the same";
+            out.push(Diagnostic::new(Code::CoreShared, &switch.span, message, reason, remedy).and(&core_name.span, "the core"));
+        }
+    }
+}
+
+/// The addresses of each network are its own.
+fn subnets(file: &File, out: &mut Findings) {
+    let mut seen: Vec<(&At<NetworkName>, &At<Subnet>)> = Vec::new();
+    for (name, table) in file.network.entries() {
+        let (subnet, pool) = (table.value.subnet.get(), table.value.pool.get());
+        for subnet in subnet.into_iter().chain(pool) {
+            if let Some((other, first)) = seen.iter().find(|(_, first)| first.value.overlaps(&subnet.value)) {
+                let message = format!("{} of `{}` and {} of `{}` overlap", subnet.value, name.value, first.value, other.value);
+                let remedy = "give one of them addresses that nothing else has";
+                let overlap = Diagnostic::new(Code::SubnetsOverlap, &subnet.span, message, "in both networks", remedy);
+                out.push(overlap.and(&first.span, "the other"));
+            }
+            seen.push((name, subnet));
+        }
+    }
+}
+
+/// Each node with one default route at most, and with an address at which people reach it.
+fn ways_in(file: &File, out: &mut Findings) {
+    for (node, table) in file.node.entries() {
+        let at = file.network.entries().filter_map(|(name, network)| {
+            network.value.addresses.find(&node.value).map(|(_, address)| (name, network, address))
+        });
+        let at: Vec<_> = at.collect();
+        let routes: Vec<_> = at.iter().filter_map(|(name, network, _)| network.value.gateway.get().map(|gateway| (name, gateway))).collect();
+        if let [(first, first_gateway), (second, gateway), ..] = routes.as_slice() {
+            let message = format!("`{}` and `{}` both give node `{}` a default route", first.value, second.value, node.value);
+            let remedy = format!("take the address of `{}` out of one of them", node.value);
+            let two = Diagnostic::new(Code::TwoGateways, &gateway.span, message, "packets would go either way", remedy);
+            out.push(two.and(&first_gateway.span, "the other"));
+        }
+        let broken = file.network.entries().any(|(_, network)| !network.value.addresses.is_whole());
+        if at.is_empty() && file.network.get().is_some() && file.network.is_whole() && !broken {
+            let message = format!("no network gives node `{}` an address", node.value);
+            let reason = "only the other nodes would reach it";
+            let remedy = format!("add it to the `addresses` of a network: `addresses = {{ {} = \"192.168.0.50\" }}`", node.value);
+            let place = table.value.ssh.get().map_or(&node.span, |_| &node.span);
+            out.push(Diagnostic::new(Code::NoWayIn, place, message, reason, remedy));
+        }
+    }
+}
+
+/// An address that something has on a network.
+pub(crate) struct OnNetwork {
+    pub(crate) network: NetworkName,
+    pub(crate) claim: Claim<crate::units::Address>,
+}
+
+/// The addresses that networks give: their gateways and their nodes.
+pub(crate) fn claims(file: &File) -> Vec<OnNetwork> {
+    let mut claims = Vec::new();
+    for (name, table) in file.network.entries() {
+        let network = || name.value.clone();
+        if let Some(gateway) = table.value.gateway.get() {
+            let who = format!("the gateway of `{}`", name.value);
+            claims.push(OnNetwork { network: network(), claim: Claim::new(gateway.value, &gateway.span, who) });
+        }
+        for (node, address) in table.value.addresses.entries() {
+            let who = format!("node `{}`", node.value);
+            claims.push(OnNetwork { network: network(), claim: Claim::new(address.value, &address.span, who) });
+        }
+    }
+    claims
+}
+
+/// Each address inside its network, and each once.
+pub(crate) fn addresses(file: &File, out: &mut Findings) {
+    let all: Vec<_> = claims(file).into_iter().chain(crate::machines::claims(file)).chain(crate::router::claims(file)).collect();
+    for OnNetwork { network, claim } in &all {
+        let Some((_, table)) = file.network.find(network) else { continue };
+        let Some(subnet) = table.value.subnet.get() else { continue };
+        if !subnet.value.is_host(claim.value.get()) {
+            let message = format!("{} of {} is not in network `{network}`", claim.value, claim.who);
+            let reason = if subnet.value.contains(claim.value.get()) {
+                "the first and the last address of a network are nobody's".to_owned()
+            } else {
+                format!("outside of {}", subnet.value)
+            };
+            let remedy = format!("write an address between the first and the last of {}", subnet.value);
+            let outside = Diagnostic::new(Code::AddressOutside, &claim.span, message, reason, remedy);
+            out.push(outside.and(&subnet.span, format!("the addresses of `{network}`")));
+        }
+    }
+    let remedy = "give one of them another address";
+    claimed_once(all.into_iter().map(|on| on.claim), Code::AddressTwice, "the address", remedy, out);
+}

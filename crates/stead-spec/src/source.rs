@@ -1,0 +1,66 @@
+//! From bytes to TOML: what a person hears of a file that isn't even that.
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use crate::check::Findings;
+use crate::diagnostic::{Code, Diagnostic};
+
+/// The largest file that is read. A cluster of a hundred machines takes some 50 kB.
+const LARGEST: usize = 1 << 20;
+
+/// How many mistakes of syntax are told: after a few, each is the consequence of another.
+const MOST_SYNTAX_ERRORS: usize = 20;
+
+/// The bytes as text; else something to show, and what is wrong.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, (String, Diagnostic)> {
+    if bytes.len() > LARGEST {
+        let message = format!("the file has {} bytes, and a cluster file has at most {LARGEST}", bytes.len());
+        let remedy = "is it the right file? `-f FILE` names another one";
+        return Err((String::new(), Diagnostic::new(Code::TooLarge, &(0..0), message, "too large", remedy)));
+    }
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) => error,
+    };
+    let good = error.valid_up_to();
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    let (reason, remedy) = if is_utf16 {
+        ("this is UTF-16".to_owned(), "save it as UTF-8: `iconv -f UTF-16 -t UTF-8 OLD > NEW`")
+    } else {
+        let reason = format!("the byte 0x{:02x} can't stand here in UTF-8", bytes.get(good).copied().unwrap_or_default());
+        (reason, "save it as UTF-8; if it was Latin-1: `iconv -f LATIN1 -t UTF-8 OLD > NEW`")
+    };
+    let span = good..good + char::REPLACEMENT_CHARACTER.len_utf8();
+    Err((text, Diagnostic::new(Code::NotUtf8, &span, "the file is no UTF-8 text", reason, remedy)))
+}
+
+/// The text as TOML, with what is wrong about its syntax.
+pub(crate) fn document(text: &str) -> (Spanned<DeTable<'_>>, Findings) {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut findings: Findings = Vec::new();
+    for error in errors.iter().take(MOST_SYNTAX_ERRORS) {
+        findings.push(syntax(text, error));
+    }
+    (document, findings)
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().unwrap_or(0..0);
+    let at = text.get(span.clone()).unwrap_or_default();
+    let said = error.message();
+    if said.contains("duplicate key") {
+        let message = "the same key or table twice";
+        let remedy = "take one of them out, or put both into one";
+        return Diagnostic::new(Code::NameTwice, &span, message, "a second time", remedy);
+    }
+    let (reason, remedy) = if at.contains('\0') {
+        ("a NUL byte", "take it out; was the file cut off, or is it no text?")
+    } else if said.contains("recursion") {
+        ("lists or tables in each other, too deep", "a cluster file needs four levels at most")
+    } else {
+        ("not as TOML is written", "see https://toml.io for how it is written: texts in \"quotes\", a key a line")
+    };
+    Diagnostic::new(Code::Syntax, &span, format!("this is no TOML: {said}"), reason, remedy)
+}

@@ -1,0 +1,93 @@
+use super::table::{Kind, Layout, NodeDisks, VolumeTable};
+use super::{copies, given};
+use crate::check::{Findings, count, renames, useless};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::file::File;
+use crate::read::At;
+use crate::units::VolumeName;
+
+pub(crate) fn check(file: &File, out: &mut Findings) {
+    for (name, table) in file.volume.entries() {
+        let lost = !file.node.is_whole() || file.node.entries().any(|(_, node)| !node.value.disks.is_whole());
+        let Some((nodes, arbiters)) = given(file, &name.value).filter(|_| !lost) else { continue };
+        if nodes.iter().chain(&arbiters).any(|given| !given.disks.value.whole) {
+            continue;
+        }
+        if nodes.iter().all(|given| given.disks.value.items.is_empty()) {
+            let message = format!("no node gives a disk to volume `{}`", name.value);
+            let remedy = format!("name its disks in the nodes: `disks = {{ {} = [\"ata-…\"] }}`", name.value);
+            out.push(Diagnostic::new(Code::NoDisks, &name.span, message, "it would lie nowhere", remedy));
+            continue;
+        }
+        match table.value.kind.value() {
+            Some(Kind::Local) => local(name, &table.value, &arbiters, out),
+            Some(Kind::Replicated) => replicated(name, &table.value, &nodes, &arbiters, out),
+            None => {}
+        }
+    }
+    renames("volume", &file.volume, |table| &table.was, out);
+}
+
+fn local(name: &At<VolumeName>, table: &VolumeTable, arbiters: &[NodeDisks<'_>], out: &mut Findings) {
+    let why = "a local volume has one copy of each file";
+    useless(&table.replicas, "replicas", why, "take it out, or write `kind = \"replicated\"`", out);
+    useless(&table.layout, "layout", why, "take it out, or write `kind = \"replicated\"`", out);
+    for arbiter in arbiters {
+        let message = format!("arbiter `{}` gives a disk to the local volume `{}`", arbiter.name.value, name.value);
+        let remedy = "give that disk to a replicated volume: an arbiter keeps no files";
+        out.push(Diagnostic::new(Code::UselessKey, &arbiter.disks.span, message, "it runs no machines", remedy));
+    }
+}
+
+fn replicated(
+    name: &At<VolumeName>,
+    table: &VolumeTable,
+    nodes: &[NodeDisks<'_>],
+    arbiters: &[NodeDisks<'_>],
+    out: &mut Findings,
+) {
+    let Some(copies) = copies(table, arbiters) else { return };
+    let copies = usize::from(copies.get());
+    let span = table.replicas.get().map_or(&name.span, |replicas| &replicas.span);
+    if copies == 2 && arbiters.is_empty() {
+        let message = format!("volume `{}` has two copies and no arbiter", name.value);
+        let reason = "when they differ, nobody knows which one is right";
+        let remedy = "write `replicas = 3`, or let an arbiter (`arbiter = true`) give it a disk";
+        out.push(Diagnostic::new(Code::TwoCopies, span, message, reason, remedy));
+    }
+    if copies > 2 && !arbiters.is_empty() {
+        let message = format!("volume `{}` has {copies} copies and an arbiter", name.value);
+        let remedy = "leave `replicas` out, or take the arbiter's disk out";
+        let reason = "three copies outvote each other; an arbiter is for two";
+        out.push(Diagnostic::new(Code::UselessKey, span, message, reason, remedy).and(&arbiters[0].disks.span, "the arbiter's"));
+    }
+    if copies > nodes.len() {
+        let message = format!("volume `{}` wants {copies} copies, and {} give it disks", name.value, count(nodes.len(), "node"));
+        let remedy = "let more nodes give it disks, or ask for fewer copies";
+        out.push(Diagnostic::new(Code::TooManyReplicas, span, message, "two copies on one node are one", remedy));
+        return;
+    }
+    if unequal(name, nodes, span, out) {
+        return;
+    }
+    let disks: usize = nodes.iter().map(|given| given.disks.value.items.len()).sum();
+    if table.layout.or(Layout::Plain) == Some(Layout::Plain) && !disks.is_multiple_of(copies) {
+        let message = format!("{} of volume `{}` don't make sets of {copies} copies", count(disks, "disk"), name.value);
+        let reason = format!("{disks} is no multiple of {copies}");
+        let remedy = "`layout = \"chained\"` cuts each disk into parts that do; or give it more or fewer disks";
+        out.push(Diagnostic::new(Code::BricksDontDivide, span, message, reason, remedy));
+    }
+}
+
+/// As many disks of each node, or some of them would stay empty.
+fn unequal(name: &At<VolumeName>, nodes: &[NodeDisks<'_>], span: &Span, out: &mut Findings) -> bool {
+    let number = |given: &NodeDisks<'_>| given.disks.value.items.len();
+    let Some(most) = nodes.iter().max_by_key(|given| number(given)) else { return false };
+    let Some(least) = nodes.iter().find(|given| number(given) < number(most)) else { return false };
+    let (few, many) = (count(number(least), "disk"), count(number(most), "disk"));
+    let message = format!("`{}` gives volume `{}` {few}, and `{}` {many}", least.name.value, name.value, most.name.value);
+    let remedy = format!("let each node give `{}` as many disks; the others are of use in another volume", name.value);
+    let unequal = Diagnostic::new(Code::BricksUnequal, &least.disks.span, message, "fewer than the others", remedy);
+    out.push(unequal.and(&most.disks.span, "more").and(span, "the volume"));
+    true
+}

@@ -1,0 +1,92 @@
+//! The cluster file: where it is, and what is wrong with it.
+
+use std::io::Read;
+
+use anyhow::Context;
+use camino::Utf8PathBuf;
+use clap::Args;
+use serde_json::{Value, json};
+use stead_spec::diagnostic::{Diagnostic, Severity, Span, Style};
+use stead_spec::{Report, Spec};
+
+use crate::print::Printer;
+
+/// Which cluster file a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterFile {
+    /// The cluster file; `-` is standard input.
+    #[arg(short = 'f', long = "file", value_name = "FILE", default_value = "stead.toml")]
+    path: Utf8PathBuf,
+}
+
+/// How many mistakes are shown at once: nobody reads more before mending the first.
+const MOST_SHOWN: usize = 50;
+
+impl ClusterFile {
+    /// Reads it: the spec with what to think about, or what is wrong.
+    ///
+    /// # Errors
+    /// It can't be read at all.
+    pub(crate) fn read(&self) -> anyhow::Result<Result<(Spec, Report), Report>> {
+        let (name, bytes) = if self.path == "-" {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).context("could not read standard input")?;
+            ("standard input", bytes)
+        } else {
+            let hint = "name it with `-f FILE`, or go to the folder that it is in";
+            let bytes = std::fs::read(&self.path)
+                .map_err(|error| crate::Hinted::new(error, hint))
+                .with_context(|| format!("could not read the cluster file `{}`", self.path))?;
+            (self.path.as_str(), bytes)
+        };
+        Ok(stead_spec::parse(name, &bytes))
+    }
+
+}
+
+/// Shows what is wrong and what to think about, and how much of it there is.
+pub(crate) fn show(report: &Report, printer: &mut Printer) {
+    let style = if printer.colored() { Style::Colored } else { Style::Plain };
+    for diagnostic in report.diagnostics().iter().take(MOST_SHOWN) {
+        printer.line(report.render(diagnostic, style));
+        printer.line("");
+    }
+    let more = report.diagnostics().len().saturating_sub(MOST_SHOWN);
+    if more > 0 {
+        printer.line(format_args!("and {more} more"));
+    }
+}
+
+/// What is wrong, as data.
+pub(crate) fn as_json(report: &Report) -> Value {
+    let place = |span: &Span| {
+        let at = |byte: usize| {
+            let position = report.position(byte);
+            json!({ "line": position.line, "column": position.column, "byte": byte })
+        };
+        json!({ "from": at(span.start), "to": at(span.end) })
+    };
+    let one = |diagnostic: &Diagnostic| {
+        let severity = match diagnostic.code.severity() {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let related = diagnostic.related.iter().map(|(span, what)| json!({ "place": place(span), "what": what }));
+        json!({
+            "code": diagnostic.code.name(),
+            "severity": severity,
+            "message": diagnostic.message,
+            "place": place(&diagnostic.span),
+            "reason": diagnostic.reason,
+            "remedy": diagnostic.remedy,
+            "related": related.collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "schema_version": 1,
+        "file": report.name(),
+        "errors": report.errors(),
+        "warnings": report.warnings(),
+        "diagnostics": report.diagnostics().iter().map(one).collect::<Vec<_>>(),
+    })
+}
