@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::check::Findings;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// The largest file that is read. A cluster of a hundred machines takes some 50 kB.
 const LARGEST: usize = 1 << 20;
@@ -41,9 +41,44 @@ pub(crate) fn document(text: &str) -> (Spanned<DeTable<'_>>, Findings) {
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut findings: Findings = Vec::new();
     for error in errors.iter().take(MOST_SYNTAX_ERRORS) {
-        findings.push(syntax(text, error));
+        let finding = syntax(text, error);
+        if !findings.last().is_some_and(|last| follows(text, last, &finding)) {
+            findings.push(finding);
+        }
     }
     (document, findings)
+}
+
+/// Whether a key is there twice only because its table is: the parser reads both tables as one.
+fn follows(text: &str, table: &Diagnostic, key: &Diagnostic) -> bool {
+    let is_header = |line: &str| line.trim_start().starts_with('[');
+    let between = text.get(table.span.end..key.span.start).unwrap_or_default();
+    let both = table.code == Code::NameTwice && key.code == Code::NameTwice;
+    both && is_header(line_from(text, table.span.start)) && !between.lines().skip(1).any(is_header)
+}
+
+/// The line that a byte is in, from its beginning.
+fn line_from(text: &str, byte: usize) -> &str {
+    let start = text.get(..byte).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default()
+}
+
+/// Where a line before `byte` names the same table or key, if one is written alike.
+fn first_of(text: &str, byte: usize) -> Option<Span> {
+    let name = |line: &str| line.split(['=', '#']).next().unwrap_or_default().trim().to_owned();
+    let (own, before) = (name(line_from(text, byte)), text.get(..byte)?);
+    let before = &before[..before.rfind('\n')?];
+    // A key is looked for in its own table.
+    let from = if own.starts_with('[') { 0 } else { before.rfind("\n[").unwrap_or(0) };
+    let mut at = from;
+    for line in before[from..].split_inclusive('\n') {
+        if !own.is_empty() && name(line) == own {
+            let start = at + line.len() - line.trim_start().len();
+            return Some(start..start + own.len());
+        }
+        at += line.len();
+    }
+    None
 }
 
 fn syntax(text: &str, error: &toml::de::Error) -> Diagnostic {
@@ -53,7 +88,11 @@ fn syntax(text: &str, error: &toml::de::Error) -> Diagnostic {
     if said.contains("duplicate key") {
         let message = "the same key or table twice";
         let remedy = "take one of them out, or put both into one";
-        return Diagnostic::new(Code::NameTwice, &span, message, "a second time", remedy);
+        let twice = Diagnostic::new(Code::NameTwice, &span, message, "a second time", remedy);
+        return match first_of(text, span.start) {
+            Some(first) => twice.and(&first, "first here"),
+            None => twice,
+        };
     }
     let (reason, remedy) = if at.contains('\0') {
         ("a NUL byte", "take it out; was the file cut off, or is it no text?")

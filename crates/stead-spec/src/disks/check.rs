@@ -6,6 +6,7 @@ use super::{Lock, Unlocker, build};
 use crate::check::{Claim, Findings, claimed_once, key, one_of, refer, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::file::File;
+use crate::host::LEAST_NODES;
 use crate::read::At;
 use crate::router::table::Engine;
 use crate::units::{NodeName, TangHost, TangUrl};
@@ -139,6 +140,10 @@ fn place(file: &File, tang: &At<TangUrl>, address: Ipv4Addr, out: &mut Findings)
 fn thefts(file: &File, out: &mut Findings) {
     let Some(unlock) = build(file).filter(|_| file.node.get().is_some() && file.node.is_whole()) else { return };
     let nodes: Vec<&NodeName> = file.node.entries().map(|(name, _)| &name.value).collect();
+    if nodes.len() < LEAST_NODES {
+        // That there are too few says it all.
+        return;
+    }
     let span = file.unlock.get().or(None).map(|at| at.span.clone());
     let Some(span) = span.or_else(|| file.cluster.get().map(|at| at.span.clone())) else { return };
     let locks: Vec<(&NodeName, Lock)> = nodes.iter().map(|node| (*node, unlock.for_node(node, nodes.iter().copied()))).collect();
@@ -189,6 +194,9 @@ fn whose(file: &File, unlocker: &Unlocker) -> Option<NodeName> {
     let found = of_networks.into_iter().find(|(_, given)| given.value.get() == *address);
     if let Some((node, _)) = found {
         return Some(node.value.clone());
+    }
+    if file.network.entries().any(|(_, network)| network.value.subnet.value().is_some_and(|own| own.contains(*address))) {
+        return None;
     }
     let core = file.network.entries().find_map(|(_, network)| network.value.pool.value())?;
     // The last byte of an address in the core is the node's number, in each part of the pool.

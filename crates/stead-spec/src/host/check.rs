@@ -29,6 +29,9 @@ pub(crate) fn number_in(name: &str) -> Option<Number> {
     Number::new(number).ok()
 }
 
+/// Of fewer, no majority is left when one dies.
+pub(crate) const LEAST_NODES: usize = 3;
+
 /// An odd number of nodes, and three at least: of two, neither can tell a dead peer from a cut cable, and of four, two
 /// and two stop together.
 fn members(file: &File, out: &mut Findings) {
@@ -36,7 +39,7 @@ fn members(file: &File, out: &mut Findings) {
     let number = nodes.value.entries.len();
     let are = count(number, "node");
     let span = nodes.value.entries.last().map_or(&nodes.span, |(name, _)| &name.span);
-    if number < 3 {
+    if number < LEAST_NODES {
         let message = format!("a cluster of {are}");
         let reason = "three are needed, so that two can agree that one is dead";
         let remedy = "add nodes; a small computer will do as third, with `arbiter = true`";
@@ -124,8 +127,8 @@ fn ssh(file: &File, out: &mut Findings) {
         let Ok(asked) = target.value.host().parse::<std::net::Ipv4Addr>() else { continue };
         for (network, entry) in file.network.entries() {
             let Some(given) = entry.value.addresses.find(&name.value).map(|(_, address)| address) else { continue };
-            let inside = entry.value.subnet.value().is_some_and(|subnet| subnet.contains(asked));
-            if inside && given.value.get() != asked {
+            let of_network = |address| entry.value.subnet.value().is_some_and(|subnet| subnet.is_host(address));
+            if of_network(asked) && of_network(given.value.get()) && given.value.get() != asked {
                 let message = format!("ssh goes to {asked}, and `{}` gives `{}` {}", network.value, name.value, given.value);
                 let remedy = "write the same address in both places, once the node has it";
                 let elsewhere = Diagnostic::new(Code::SshElsewhere, &target.span, message, "another address", remedy);

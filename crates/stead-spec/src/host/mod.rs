@@ -13,7 +13,7 @@ use crate::units::{
     WipeToken,
 };
 
-pub(crate) use check::{check, names, no_number, node_number, number_in};
+pub(crate) use check::{LEAST_NODES, check, names, no_number, node_number, number_in};
 
 /// The cluster itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

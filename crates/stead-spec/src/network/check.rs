@@ -258,14 +258,16 @@ fn tags(file: &File, out: &mut Findings) {
 fn core_alone(file: &File, out: &mut Findings) {
     let core = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE);
     let Some((core_name, core)) = core.filter(|(_, core)| core.value.vlan.is_missing()) else { return };
-    for (name, table) in file.network.entries().filter(|(name, table)| name.value != core_name.value && table.value.vlan.get().is_some()) {
-        let shared = table.value.switches.items().find(|at| core.value.switches.items().any(|own| own.value == at.value));
-        if let Some(switch) = shared {
-            let message = format!("the core has no tag on `{}`, and `{}` is there too", switch.value, name.value);
-            let reason = "a NIC with the core on it untagged carries nothing else";
-            let remedy = "give `[network.core]` a `vlan`, and the switches the same";
-            out.push(Diagnostic::new(Code::CoreShared, &switch.span, message, reason, remedy).and(&core_name.span, "the core"));
-        }
+    let shared = file.network.entries().filter(|(_, table)| table.value.vlan.get().is_some()).find_map(|(name, table)| {
+        let is_shared = |at: &&At<SwitchName>| core.value.switches.items().any(|own| own.value == at.value);
+        table.value.switches.items().find(is_shared).map(|switch| (name, switch))
+    });
+    if let Some((name, switch)) = shared {
+        let message = format!("the core has no tag on `{}`, and `{}` is there too", switch.value, name.value);
+        let reason = "a NIC with the core on it untagged carries nothing else";
+        let remedy = "give `[network.core]` a `vlan`, and the switches the same";
+        let shared = Diagnostic::new(Code::CoreShared, &core_name.span, message, reason, remedy);
+        out.push(shared.and(&switch.span, "here"));
     }
 }
 

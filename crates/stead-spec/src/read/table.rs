@@ -10,22 +10,26 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 pub(crate) struct Keys<'v, 'i> {
     entries: &'v Entries<toml::Spanned<toml::de::DeString<'i>>, Value<'i>>,
     span: Span,
+    /// Keys that are probably there under a misspelt name.
+    misspelt: Vec<&'v str>,
 }
 
 impl<'v, 'i> Keys<'v, 'i> {
     /// The keys of `value`, if it is a table; unknown ones are reported.
-    pub(crate) fn of(value: &'v Value<'i>, known: &[&str], reader: &mut Reader) -> Option<Self> {
+    pub(crate) fn of(value: &'v Value<'i>, known: &[&'v str], reader: &mut Reader) -> Option<Self> {
         let DeValue::Table(entries) = value.get_ref() else {
             reader.wrong_type(value, "a table", "{ KEY = VALUE, … }");
             return None;
         };
+        let mut misspelt = Vec::new();
         for key in entries.keys() {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
                 reader.unknown_key(name, &key.span(), known);
+                misspelt.extend(nearest(name, known.iter().copied()));
             }
         }
-        Some(Self { entries, span: value.span() })
+        Some(Self { entries, span: value.span(), misspelt })
     }
 
     /// Where the table stands: its header, or its braces.
@@ -40,6 +44,8 @@ impl<'v, 'i> Keys<'v, 'i> {
                 Some(read) => Field::Is(At { value: read, span: value.span() }),
                 None => Field::Broken,
             }),
+            // Told already, as an unknown key.
+            None if self.misspelt.contains(&name) => Field::Broken,
             None => {
                 if presence == Presence::Needed {
                     reader.missing_key(name, &self.span, &T::shape().example());
