@@ -225,7 +225,7 @@ fn reached(file: &File, name: &At<NetworkName>, switches: &[At<SwitchName>], is_
 /// Each tag once on what a frame reaches, at most one network without a tag, and nothing beside a core without one.
 fn tags(file: &File, out: &mut Findings) {
     let segments = Segments::of(file);
-    let mut seen: BTreeMap<(Option<&SwitchName>, Option<Vlan>), &At<NetworkName>> = BTreeMap::new();
+    let mut seen: BTreeMap<(Option<&SwitchName>, Option<Vlan>), (&At<NetworkName>, &NetworkTable)> = BTreeMap::new();
     for (name, table) in file.network.entries() {
         let Some(vlan) = table.value.vlan.maybe() else { continue };
         let over = table.value.over.value().map(|_| None);
@@ -234,8 +234,15 @@ fn tags(file: &File, out: &mut Findings) {
             if segment.is_none() && vlan.is_none() {
                 continue;
             }
-            let Some(first) = seen.insert((segment, vlan), name) else { continue };
-            let place = segment.map_or_else(|| "over the core".to_owned(), |switch| format!("on `{switch}`"));
+            let Some((first, first_table)) = seen.insert((segment, vlan), (name, &table.value)) else { continue };
+            let own = |switch: &&At<SwitchName>| Some(segments.segment(&switch.value)) == segment;
+            let place = match table.value.switches.items().find(own) {
+                Some(switch) if first_table.switches.items().any(|other| other.value == switch.value) => {
+                    format!("on `{}`", switch.value)
+                }
+                Some(switch) => format!("on `{}` and switches linked with it", switch.value),
+                None => "over the core".to_owned(),
+            };
             let diagnostic = match (table.value.vlan.get(), vlan) {
                 (Some(at), Some(vlan)) => {
                     let message = format!("`{}` and `{}` both have VLAN {vlan} {place}", first.value, name.value);
@@ -249,7 +256,7 @@ fn tags(file: &File, out: &mut Findings) {
                 }
             };
             out.push(diagnostic.and(&first.span, "the other"));
-            seen.insert((segment, vlan), first);
+            seen.insert((segment, vlan), (first, first_table));
         }
     }
     core_alone(file, out);

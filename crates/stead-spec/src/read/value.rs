@@ -155,7 +155,12 @@ pub(crate) fn word(
 impl<T: FromToml> FromToml for List<T> {
     fn from_toml(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let DeValue::Array(array) = value.get_ref() else {
-            reader.wrong_type(value, "a list", &Self::shape().example());
+            // What one element is, is there already.
+            let example = match value.get_ref() {
+                DeValue::String(text) => format!("[\"{}\"]", text.escape_debug()),
+                _ => Self::shape().example(),
+            };
+            reader.wrong_type(value, "a list", &example);
             return None;
         };
         let mut list = Self { items: Vec::new(), whole: true };

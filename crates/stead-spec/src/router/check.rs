@@ -1,11 +1,11 @@
-use super::table::{DhcpTable, Engine, ForwardTable, Protocol, RoutedTable, RouterTable, RuleTable, WanAddress};
+use super::table::{DhcpTable, Engine, ForwardTable, Protocol, RoutedTable, RouterTable, RuleTable, WanAddress, WanTable};
 use super::{End, fixed_address};
 use crate::check::{Claim, Findings, claimed_once, listed_once, refer, unknown, useless};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::file::File;
 use crate::network::CORE;
 use crate::read::{At, Field, List};
-use crate::units::{Address, HostName, NetworkName, RuleName};
+use crate::units::{Address, HostName, Interface, NetworkName, RuleName};
 
 /// A pair has two members.
 const PAIR: usize = 2;
@@ -132,6 +132,7 @@ fn wan(file: &File, router: &RouterTable, out: &mut Findings) {
                     out.push(Diagnostic::new(Code::AddressOutside, &inside.span, message, reason, remedy));
                 }
             }
+            outside_is_not_inside(file, table, address, out);
             let mut claims: Vec<_> = table.members.items().map(|at| Claim::new(at.value, &at.span, "a member of the router")).collect();
             claims.extend(table.address.get().map(|at| Claim::new(address.address(), &at.span, "the router")));
             claims.extend(table.gateway.get().map(|at| Claim::new(at.value, &at.span, "the provider's router")));
@@ -139,6 +140,22 @@ fn wan(file: &File, router: &RouterTable, out: &mut Findings) {
             members("wan", pair, &table.members, out);
         }
         None => {}
+    }
+}
+
+/// The provider's addresses are none of the networks' own: the router couldn't tell where packets go.
+fn outside_is_not_inside(file: &File, wan: &WanTable, address: Interface, out: &mut Findings) {
+    let Some(place) = wan.address.get() else { return };
+    for (name, network) in file.network.entries() {
+        let own = network.value.subnet.get().or(network.value.pool.get());
+        let Some(own) = own.filter(|own| own.value.overlaps(&address.subnet())) else { continue };
+        if wan.network.value() == Some(&name.value) {
+            continue;
+        }
+        let message = format!("{} on the internet side and {} of `{}` overlap", address.subnet(), own.value, name.value);
+        let remedy = format!("give `{}` other addresses", name.value);
+        let overlap = Diagnostic::new(Code::SubnetsOverlap, &place.span, message, "on both sides of the router", remedy);
+        out.push(overlap.and(&own.span, "the other"));
     }
 }
 

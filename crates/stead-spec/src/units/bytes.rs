@@ -37,7 +37,7 @@ impl Bytes {
 impl Text for Bytes {
     const WHAT: &'static str = "a size";
     const SYNTAX: &'static str = "A whole number and a binary unit: KiB, MiB, GiB or TiB.";
-    const EXAMPLE: &'static str = "20GiB";
+    const EXAMPLE: &'static str = "8GiB";
     const PATTERN: &'static str = "^[0-9]+ *[KMGT]iB$";
 }
 
