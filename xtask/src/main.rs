@@ -5,7 +5,9 @@ mod bench;
 mod counts;
 mod demo;
 mod exec;
+mod fuzz;
 mod gate;
+mod generate;
 mod invariants;
 mod lab_run;
 mod lint;
@@ -40,6 +42,14 @@ enum Command {
     Lint,
     /// Measure a node's boot, and taking and restoring a picture of it.
     Bench,
+    /// Give the cluster file's parser files that nobody would write, for ten minutes.
+    Fuzz {
+        /// For how long.
+        #[arg(long, value_name = "N", default_value_t = 600)]
+        seconds: u32,
+    },
+    /// Write what is made from the code: the cluster file's JSON Schema and reference.
+    Generate,
     /// Check what the compiler can't: which crate may do what, file sizes, links.
     CheckInvariants,
 }
@@ -79,6 +89,8 @@ fn main() -> ExitCode {
         Command::Test(test) => Ok(tiers::run(&workspace, &test.selection())),
         Command::Lint => lint::run(&workspace).map(well),
         Command::Bench => bench::run(&workspace).map(well),
+        Command::Fuzz { seconds } => fuzz::run(&workspace, seconds).map(well),
+        Command::Generate => generate::run(&workspace).map(well),
         Command::CheckInvariants => invariants::run(&workspace).map(well),
     });
     result.unwrap_or_else(|error| {

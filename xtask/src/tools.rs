@@ -36,6 +36,15 @@ pub(crate) const DENY: Tool = Tool {
     features: &[],
 };
 
+/// Makes up files, and learns from what they reach.
+pub(crate) const FUZZ: Tool = Tool {
+    name: "fuzz",
+    version: [0, 13, 2],
+    why: "it drives the compiler's own fuzzer",
+    takes: "a minute",
+    features: &[],
+};
+
 impl Tool {
     /// Installs it unless it is there and new enough.
     pub(crate) fn ensure(&self) -> Result<()> {

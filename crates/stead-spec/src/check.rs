@@ -53,7 +53,8 @@ pub(crate) fn listed_once<T: Ord + Display + Clone>(list: &Field<List<T>>, out: 
     for item in list.items() {
         if let Some(first) = seen.get(&item.value) {
             let message = format!("`{}` stands twice in one list", item.value);
-            let twice = Diagnostic::new(Code::ListedTwice, &item.span, message, "a second time", "take one of them out");
+            let twice =
+                Diagnostic::new(Code::ListedTwice, &item.span, message, "a second time", "take one of them out");
             out.push(twice.and(first, "first here"));
         } else {
             seen.insert(item.value.clone(), item.span.clone());
@@ -112,7 +113,8 @@ pub(crate) fn one_of(table: &Span, whose: &str, keys: &[(&str, Option<Span>, boo
         [(first, first_span, _), (second, second_span, _), ..] => {
             let span = second_span.as_ref().unwrap_or(table);
             let message = format!("{whose} has `{first}` and `{second}`");
-            let mut both = Diagnostic::new(Code::OneOf, span, message, "one excludes the other", "take one of them out");
+            let mut both =
+                Diagnostic::new(Code::OneOf, span, message, "one excludes the other", "take one of them out");
             if let Some(first_span) = first_span {
                 both = both.and(first_span, format!("`{first}` is here"));
             }
@@ -127,8 +129,12 @@ pub(crate) fn key<'k, T>(name: &'k str, field: &Field<T>) -> (&'k str, Option<Sp
 }
 
 /// Reports a `was` that names what is there, or what another one was too.
-pub(crate) fn renames<'t, K, T: 't>(kind: &str, tables: &'t Field<Map<K, T>>, was: fn(&T) -> &Field<K>, out: &mut Findings)
-where
+pub(crate) fn renames<'t, K, T: 't>(
+    kind: &str,
+    tables: &'t Field<Map<K, T>>,
+    was: fn(&T) -> &Field<K>,
+    out: &mut Findings,
+) where
     K: Ord + Display + Clone + 't,
 {
     let mut before: BTreeMap<K, (Span, String)> = BTreeMap::new();
@@ -142,7 +148,8 @@ where
             out.push(still.and(&key.span, "here"));
         } else if let Some((first, other)) = before.get(&old.value) {
             let message = format!("`{other}` and `{now}` both were `{}`", old.value);
-            let both = Diagnostic::new(Code::WasCollides, &old.span, message, "it became one of them", "take one `was` out");
+            let both =
+                Diagnostic::new(Code::WasCollides, &old.span, message, "it became one of them", "take one `was` out");
             out.push(both.and(first, "the other is here"));
         } else {
             before.insert(old.value.clone(), (old.span.clone(), now.to_string()));

@@ -25,5 +25,6 @@ pub mod volumes;
 
 pub use diagnostic::{Diagnostic, Report};
 pub use file::SCHEMA;
+pub use source::LARGEST;
 pub use spec::{Spec, parse};
 pub use units::Bytes;

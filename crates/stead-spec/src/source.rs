@@ -6,34 +6,43 @@ use toml::de::DeTable;
 use crate::check::Findings;
 use crate::diagnostic::{Code, Diagnostic, Span};
 
-/// The largest file that is read. A cluster of a hundred machines takes some 50 kB.
-const LARGEST: usize = 1 << 20;
+/// The largest file that is read, in bytes. A cluster of a hundred machines takes some 50 kB.
+pub const LARGEST: usize = 1 << 20;
 
 /// How many mistakes of syntax are told: after a few, each is the consequence of another.
 const MOST_SYNTAX_ERRORS: usize = 20;
 
-/// The bytes as text; else something to show, and what is wrong.
-pub(crate) fn text(bytes: &[u8]) -> Result<&str, (String, Diagnostic)> {
+/// Bytes that are no text of a cluster file: something to show of them, and what is wrong.
+pub(crate) struct NoText {
+    pub(crate) shown: String,
+    pub(crate) diagnostic: Box<Diagnostic>,
+}
+
+/// The bytes as text.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, NoText> {
     if bytes.len() > LARGEST {
-        let message = format!("the file has {} bytes, and a cluster file has at most {LARGEST}", bytes.len());
+        let message = format!("the file has more than {LARGEST} bytes, which no cluster file has");
         let remedy = "is it the right file? `-f FILE` names another one";
-        return Err((String::new(), Diagnostic::new(Code::TooLarge, &(0..0), message, "too large", remedy)));
+        let diagnostic = Box::new(Diagnostic::new(Code::TooLarge, &(0..0), message, "too large", remedy));
+        return Err(NoText { shown: String::new(), diagnostic });
     }
     let error = match std::str::from_utf8(bytes) {
         Ok(text) => return Ok(text),
         Err(error) => error,
     };
     let good = error.valid_up_to();
-    let text = String::from_utf8_lossy(bytes).into_owned();
+    let shown = String::from_utf8_lossy(bytes).into_owned();
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     let (reason, remedy) = if is_utf16 {
         ("this is UTF-16".to_owned(), "save it as UTF-8: `iconv -f UTF-16 -t UTF-8 OLD > NEW`")
     } else {
-        let reason = format!("the byte 0x{:02x} can't stand here in UTF-8", bytes.get(good).copied().unwrap_or_default());
+        let reason =
+            format!("the byte 0x{:02x} can't stand here in UTF-8", bytes.get(good).copied().unwrap_or_default());
         (reason, "save it as UTF-8; if it was Latin-1: `iconv -f LATIN1 -t UTF-8 OLD > NEW`")
     };
     let span = good..good + char::REPLACEMENT_CHARACTER.len_utf8();
-    Err((text, Diagnostic::new(Code::NotUtf8, &span, "the file is no UTF-8 text", reason, remedy)))
+    let diagnostic = Box::new(Diagnostic::new(Code::NotUtf8, &span, "the file is no UTF-8 text", reason, remedy));
+    Err(NoText { shown, diagnostic })
 }
 
 /// The text as TOML, with what is wrong about its syntax.

@@ -46,7 +46,7 @@ pub struct Spec {
 pub fn parse(name: &str, bytes: &[u8]) -> Result<(Spec, Report), Report> {
     let text = match source::text(bytes) {
         Ok(text) => text,
-        Err((text, diagnostic)) => return Err(Report::new(name, &text, vec![diagnostic])),
+        Err(none) => return Err(Report::new(name, &none.shown, vec![*none.diagnostic])),
     };
     let (document, mut findings) = source::document(text);
     if !findings.is_empty() {

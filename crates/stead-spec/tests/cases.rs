@@ -28,7 +28,11 @@ fn case(file: &Path) -> Result<(), Box<dyn Error>> {
         std::fs::write(&expected, &said)?;
     }
     let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
-    if said == wanted { Ok(()) } else { Err(format!("the report is\n\n{said}\nand {} has\n\n{wanted}", expected.display()).into()) }
+    if said == wanted {
+        Ok(())
+    } else {
+        Err(format!("the report is\n\n{said}\nand {} has\n\n{wanted}", expected.display()).into())
+    }
 }
 
 fn said(report: &Report) -> String {

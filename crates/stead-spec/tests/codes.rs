@@ -14,9 +14,11 @@ const WITHOUT_FOLDER: [Code; 2] = [
 fn every_mistake_has_a_case() {
     let folder = format!("{}/tests/cases", env!("CARGO_MANIFEST_DIR"));
     let entries = std::fs::read_dir(folder).expect("cases");
-    let names: Vec<_> = entries.map(|entry| entry.expect("a case").file_name().to_string_lossy().into_owned()).collect();
+    let names: Vec<_> =
+        entries.map(|entry| entry.expect("a case").file_name().to_string_lossy().into_owned()).collect();
     // `disk-twice-nodes` shows `disk-twice`, and nothing of `disk`.
-    let shows = |name: &str, code: &str| name.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    let shows =
+        |name: &str, code: &str| name.strip_prefix(code).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     let without: Vec<_> = Code::ALL
         .iter()
         .filter(|code| !WITHOUT_FOLDER.contains(code) && !names.iter().any(|name| shows(name, code.name())))

@@ -28,7 +28,8 @@ fn text(value: &impl ToString) -> String {
 #[test]
 fn minimal() {
     let spec = example("minimal.toml", &[Code::UnlockByAllNodes]);
-    let nodes: Vec<_> = spec.nodes().values().map(|node| (text(&node.name), text(&node.core), node.disks.len())).collect();
+    let nodes: Vec<_> =
+        spec.nodes().values().map(|node| (text(&node.name), text(&node.core), node.disks.len())).collect();
     assert_eq!(
         nodes,
         [

@@ -51,7 +51,9 @@ fn ten_megabytes() {
 
 #[test]
 fn deep_nesting() {
-    for text in ["[".repeat(100_000), format!("a = {}", "[".repeat(100_000)), format!("a = {}", "{ b = ".repeat(50_000))] {
+    for text in
+        ["[".repeat(100_000), format!("a = {}", "[".repeat(100_000)), format!("a = {}", "{ b = ".repeat(50_000))]
+    {
         assert!(codes(&check(text.as_bytes())).contains(&"syntax"), "{}", &text[..20]);
     }
     let dotted = format!("{} = 1", vec!["a"; 100_000].join("."));

@@ -29,19 +29,24 @@ impl ClusterFile {
     /// It can't be read at all.
     pub(crate) fn read(&self) -> anyhow::Result<Result<(Spec, Report), Report>> {
         let (name, bytes) = if self.path == "-" {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).context("could not read standard input")?;
-            ("standard input", bytes)
+            ("standard input", read(std::io::stdin().lock()).context("could not read standard input")?)
         } else {
             let hint = "name it with `-f FILE`, or go to the folder that it is in";
-            let bytes = std::fs::read(&self.path)
+            let bytes = std::fs::File::open(&self.path)
+                .and_then(read)
                 .map_err(|error| crate::Hinted::new(error, hint))
                 .with_context(|| format!("could not read the cluster file `{}`", self.path))?;
             (self.path.as_str(), bytes)
         };
         Ok(stead_spec::parse(name, &bytes))
     }
+}
 
+/// All of it, or more than a cluster file has.
+fn read(from: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(stead_spec::LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Shows what is wrong and what to think about, and how much of it there is.

@@ -1,5 +1,5 @@
-use super::table::{BackupTable, Machines, TargetTable};
 use super::build_keep;
+use super::table::{BackupTable, Machines, TargetTable};
 use crate::check::{Findings, key, listed_once, one_of, refer, renames, useless};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::file::File;
@@ -20,7 +20,8 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
             out.push(Diagnostic::new(Code::MissingKey, &none.span, message, "an empty list", remedy));
         }
         if let Some(keep) = table.keep.get() {
-            let numbers = build_keep(Some(&keep.value)).map(|keep| [keep.daily, keep.weekly, keep.monthly, keep.yearly]);
+            let numbers =
+                build_keep(Some(&keep.value)).map(|keep| [keep.daily, keep.weekly, keep.monthly, keep.yearly]);
             if numbers.is_some_and(|numbers| numbers.iter().all(|number| number.get() == 0)) {
                 let message = format!("backup `{}` keeps nothing", name.value);
                 let remedy = "keep some: `keep = { daily = 7 }`";
@@ -77,7 +78,13 @@ fn target(file: &File, at: &At<TargetTable>, out: &mut Findings) {
     }
     let empty = |path: &&At<String>| path.value.is_empty() || path.value.chars().any(char::is_control);
     if let Some(path) = table.path.get().filter(empty) {
-        out.push(Diagnostic::new(Code::BadValue, &path.span, "no folder", "empty, or not one line", "write `\"./home\"`"));
+        out.push(Diagnostic::new(
+            Code::BadValue,
+            &path.span,
+            "no folder",
+            "empty, or not one line",
+            "write `\"./home\"`",
+        ));
     }
 }
 
@@ -93,9 +100,8 @@ fn on_itself(file: &File, name: &At<BackupName>, table: &BackupTable, target: &A
     };
     let on_it = file.machine.entries().find(|(machine, entry)| {
         let excepted = table.except.items().any(|item| item.value == machine.value);
-        let disk = |disk: &At<crate::machines::table::MachineDiskTable>| {
-            disk.value.volume.value() == Some(&volume.value)
-        };
+        let disk =
+            |disk: &At<crate::machines::table::MachineDiskTable>| disk.value.volume.value() == Some(&volume.value);
         is_of(machine.value.as_ref()) && !excepted && entry.value.disks.items().any(disk)
     });
     let what = if saved(&volume.value) {
@@ -109,4 +115,3 @@ fn on_itself(file: &File, name: &At<BackupName>, table: &BackupTable, target: &A
         out.push(Diagnostic::new(Code::BackupOnItself, &volume.span, message, "both would be lost together", remedy));
     }
 }
-

@@ -42,7 +42,8 @@ impl FromToml for Machines {
         match value.get_ref() {
             DeValue::String(word) if word == "all" => Some(Self::All),
             DeValue::String(_) => {
-                let invalid = Invalid::new("the only word for machines is \"all\"", "write \"all\", or a list of names");
+                let invalid =
+                    Invalid::new("the only word for machines is \"all\"", "write \"all\", or a list of names");
                 reader.bad_value(value, "a choice of machines", invalid);
                 None
             }

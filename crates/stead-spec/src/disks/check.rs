@@ -43,7 +43,8 @@ fn disks(file: &File, out: &mut Findings) {
         if own.is_empty() && !lost && node.value.disks.is_whole() {
             let message = format!("node `{}` has no data disk", name.value);
             let reason = "its secrets must not lie on the OS disk, which isn't encrypted";
-            let remedy = "add at least one: `disks = { gv0 = [\"ata-…\"] }`; `ls -l /dev/disk/by-id` on the node shows them";
+            let remedy =
+                "add at least one: `disks = { gv0 = [\"ata-…\"] }`; `ls -l /dev/disk/by-id` on the node shows them";
             let place = node.value.disks.get().map_or(&name.span, |disks| &disks.span);
             out.push(Diagnostic::new(Code::NoDataDisk, place, message, reason, remedy));
         }
@@ -100,14 +101,17 @@ fn place(file: &File, tang: &At<TangUrl>, address: Ipv4Addr, out: &mut Findings)
         let message = format!("the tang {} is {}, which runs on the disks it should open", tang.value, on.who);
         let reason = "it can't answer before the disks are open";
         let remedy = "put that tang on a computer that is no machine of this cluster";
-        out.push(Diagnostic::new(Code::MachineBeforeBoot, &tang.span, message, reason, remedy).and(&on.span, "its address"));
+        out.push(
+            Diagnostic::new(Code::MachineBeforeBoot, &tang.span, message, reason, remedy).and(&on.span, "its address"),
+        );
         return;
     }
     for (node, _) in file.node.entries() {
         let at = file.network.entries().filter(|(_, network)| network.value.addresses.find(&node.value).is_some());
         let at: Vec<_> = at.collect();
         let broken = at.iter().any(|(_, network)| network.value.subnet.value().is_none());
-        let beside = at.iter().any(|(_, network)| network.value.subnet.value().is_some_and(|subnet| subnet.contains(address)));
+        let beside =
+            at.iter().any(|(_, network)| network.value.subnet.value().is_some_and(|subnet| subnet.contains(address)));
         if at.is_empty() || broken || beside {
             continue;
         }
@@ -146,7 +150,7 @@ fn thefts(file: &File, out: &mut Findings) {
     }
     let span = file.unlock.get().or(None).map(|at| at.span.clone());
     let Some(span) = span.or_else(|| file.cluster.get().map(|at| at.span.clone())) else { return };
-    let locks: Vec<(&NodeName, Lock)> = nodes.iter().map(|node| (*node, unlock.for_node(node, nodes.iter().copied()))).collect();
+    let locks: Vec<(&NodeName, Lock)> = nodes.iter().map(|node| (*node, unlock.for_node(node, &nodes))).collect();
     let holder = |unlocker: &Unlocker| whose(file, unlocker);
 
     if let Some((node, _)) = locks.iter().find(|(_, lock)| !lock.opens(&|_| true)) {
@@ -165,7 +169,8 @@ fn thefts(file: &File, out: &mut Findings) {
     }
     if locks.iter().any(|(_, lock)| lock.opens(&|by| holder(by).is_some())) {
         let message = "who takes all nodes has all that opens their disks";
-        let reason = if file.unlock.is_missing() { "the file has no `[unlock]`" } else { "no tang outside is asked for" };
+        let reason =
+            if file.unlock.is_missing() { "the file has no `[unlock]`" } else { "no tang outside is asked for" };
         let remedy = "put a tang elsewhere in the house, and ask for it: `all = [{ any = \"nodes\" }, { tang = \
                       \"http://192.168.0.2:7500\", thumbprint = \"…\" }]` in `[unlock]`";
         out.push(Diagnostic::new(Code::UnlockByAllNodes, &span, message, reason, remedy));
@@ -195,7 +200,8 @@ fn whose(file: &File, unlocker: &Unlocker) -> Option<NodeName> {
     if let Some((node, _)) = found {
         return Some(node.value.clone());
     }
-    if file.network.entries().any(|(_, network)| network.value.subnet.value().is_some_and(|own| own.contains(*address))) {
+    if file.network.entries().any(|(_, network)| network.value.subnet.value().is_some_and(|own| own.contains(*address)))
+    {
         return None;
     }
     let core = file.network.entries().find_map(|(_, network)| network.value.pool.value())?;

@@ -57,12 +57,12 @@ pub enum Lock {
 
 impl Unlock {
     /// What it means for the disks of `node`, of all these nodes.
-    pub fn for_node<'n>(&self, node: &NodeName, nodes: impl IntoIterator<Item = &'n NodeName> + Clone) -> Lock {
+    pub fn for_node(&self, node: &NodeName, nodes: &[&NodeName]) -> Lock {
         let others = || {
-            let others = nodes.clone().into_iter().filter(|other| *other != node);
-            others.map(|other| Lock::By(Unlocker::Node(other.clone()))).collect()
+            let others = nodes.iter().filter(|other| **other != node);
+            others.map(|other| Lock::By(Unlocker::Node((*other).clone()))).collect()
         };
-        let of = |policies: &[Self]| policies.iter().map(|policy| policy.for_node(node, nodes.clone())).collect();
+        let of = |policies: &[Self]| policies.iter().map(|policy| policy.for_node(node, nodes)).collect();
         match self {
             Self::All(policies) => Lock::All(of(policies)),
             Self::Any(policies) => Lock::Any(of(policies)),

@@ -129,7 +129,8 @@ fn ssh(file: &File, out: &mut Findings) {
             let Some(given) = entry.value.addresses.find(&name.value).map(|(_, address)| address) else { continue };
             let of_network = |address| entry.value.subnet.value().is_some_and(|subnet| subnet.is_host(address));
             if of_network(asked) && of_network(given.value.get()) && given.value.get() != asked {
-                let message = format!("ssh goes to {asked}, and `{}` gives `{}` {}", network.value, name.value, given.value);
+                let message =
+                    format!("ssh goes to {asked}, and `{}` gives `{}` {}", network.value, name.value, given.value);
                 let remedy = "write the same address in both places, once the node has it";
                 let elsewhere = Diagnostic::new(Code::SshElsewhere, &target.span, message, "another address", remedy);
                 out.push(elsewhere.and(&given.span, "the address it is given"));
@@ -156,7 +157,13 @@ fn host(file: &File, out: &mut Findings) {
     for (key, value) in table.sysctl.entries() {
         if value.value.is_empty() || value.value.chars().any(char::is_control) {
             let message = format!("`{}` has no value that fits on a line", key.value);
-            out.push(Diagnostic::new(Code::BadValue, &value.span, message, "empty, or more than a line", "write one line"));
+            out.push(Diagnostic::new(
+                Code::BadValue,
+                &value.span,
+                message,
+                "empty, or more than a line",
+                "write one line",
+            ));
         }
     }
 }

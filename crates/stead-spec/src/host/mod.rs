@@ -9,8 +9,8 @@ use crate::file::File;
 use crate::network::{Core, Origin};
 use crate::units::{
     Address, AdminName, AgeRecipient, Bytes, ClusterId, ClusterName, DiskId, Domain, Interface, Mac, NetworkName,
-    NodeName, Number, PackageName, PublicKey, Server, SshTarget, SwitchName, SysctlKey, TimeOfDay, TimeZone, VolumeName,
-    WipeToken,
+    NodeName, Number, PackageName, PublicKey, Server, SshTarget, SwitchName, SysctlKey, TimeOfDay, TimeZone,
+    VolumeName, WipeToken,
 };
 
 pub(crate) use check::{LEAST_NODES, check, names, no_number, node_number, number_in};

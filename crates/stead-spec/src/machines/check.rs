@@ -80,7 +80,10 @@ fn references(file: &File, name: &At<MachineName>, table: &MachineTable, out: &m
     }
     if let Some(data) = table.cloud_init.value().and_then(|table| table.user_data.get()) {
         let first = data.value.lines().next().unwrap_or_default();
-        if !["#cloud-config", "#!", "#include", "Content-Type:", "## template:"].iter().any(|start| first.starts_with(start)) {
+        if !["#cloud-config", "#!", "#include", "Content-Type:", "## template:"]
+            .iter()
+            .any(|start| first.starts_with(start))
+        {
             let message = format!("cloud-init of machine `{}` wouldn't know what this is", name.value);
             let reason = "it goes by the first line";
             let remedy = "begin it with a line `#cloud-config`, or `#!/bin/sh` for a script";
@@ -103,7 +106,13 @@ fn disks(file: &File, name: &At<MachineName>, table: &MachineTable, out: &mut Fi
         }
         if let Some(size) = disk.value.size.get().filter(|size| size.value < Bytes::mib(1)) {
             let message = format!("a disk of {}", size.value);
-            out.push(Diagnostic::new(Code::BadValue, &size.span, message, "nothing fits on it", "write a size such as 20GiB"));
+            out.push(Diagnostic::new(
+                Code::BadValue,
+                &size.span,
+                message,
+                "nothing fits on it",
+                "write a size such as 20GiB",
+            ));
         }
         match disk_name(index, &disk.value) {
             Some(own) => {
@@ -153,10 +162,13 @@ fn card(file: &File, machine: &At<MachineName>, card: &At<Card>, out: &mut Findi
     if let Some(mtu) = table.mtu.get() {
         for network in card.networks() {
             let Some((name, entry)) = file.network.find(&network.value) else { continue };
-            let Some(most) = network_mtu(file, &name.value, &entry.value).filter(|most| mtu.value > *most) else { continue };
+            let Some(most) = network_mtu(file, &name.value, &entry.value).filter(|most| mtu.value > *most) else {
+                continue;
+            };
             let message = format!("packets of {} bytes don't fit network `{}`", mtu.value, name.value);
             let remedy = format!("write {most} or less, or give the network a larger `mtu`");
-            let long = Diagnostic::new(Code::MtuTooLarge, &mtu.span, message, format!("it passes at most {most}"), remedy);
+            let long =
+                Diagnostic::new(Code::MtuTooLarge, &mtu.span, message, format!("it passes at most {most}"), remedy);
             out.push(long.and(&name.span, "the network"));
         }
     }
@@ -180,7 +192,8 @@ fn trunk(file: &File, machine: &At<MachineName>, table: &CardTable, out: &mut Fi
             Some((other, place)) if *place != on => {
                 let message = format!("`{}` and `{}` are not on the same switch", other.value, name.value);
                 let remedy = "give the machine a card for each of them";
-                let mixed = Diagnostic::new(Code::SwitchesNotLinked, &name.span, message, "one card is in one place", remedy);
+                let mixed =
+                    Diagnostic::new(Code::SwitchesNotLinked, &name.span, message, "one card is in one place", remedy);
                 out.push(mixed.and(&other.span, "the other"));
             }
             Some(_) => {}
@@ -191,7 +204,10 @@ fn trunk(file: &File, machine: &At<MachineName>, table: &CardTable, out: &mut Fi
                 let message = format!("`{}` and `{}` both have no tag", other.value, name.value);
                 let remedy = "give the machine a card for one of them";
                 let reason = "the machine couldn't tell them apart";
-                out.push(Diagnostic::new(Code::UntaggedTwice, &name.span, message, reason, remedy).and(&other.span, "the other"));
+                out.push(
+                    Diagnostic::new(Code::UntaggedTwice, &name.span, message, reason, remedy)
+                        .and(&other.span, "the other"),
+                );
             }
             untagged = Some(name);
         }
@@ -210,9 +226,13 @@ fn place(file: &File, name: &At<MachineName>, table: &MachineTable, out: &mut Fi
             let message = format!("machine `{}` can't be started elsewhere", name.value);
             let reason = format!("its disk on `{}` lies on one node only", volume.value);
             let remedy = "put its disks on a replicated volume, or take `ha` out";
-            out.push(Diagnostic::new(Code::HaOnLocalDisk, &ha.span, message, reason, remedy).and(&volume.span, "this disk"));
+            out.push(
+                Diagnostic::new(Code::HaOnLocalDisk, &ha.span, message, reason, remedy).and(&volume.span, "this disk"),
+            );
         }
-        let gives = |node: &NodeName| file.node.find(node).is_none_or(|(_, node)| node.value.disks.find(&volume.value).is_some());
+        let gives = |node: &NodeName| {
+            file.node.find(node).is_none_or(|(_, node)| node.value.disks.find(&volume.value).is_some())
+        };
         match table.node.get() {
             Some(node) if !gives(&node.value) => {
                 let message = format!("node `{}` has no part of volume `{}`", node.value, volume.value);
@@ -232,17 +252,22 @@ fn place(file: &File, name: &At<MachineName>, table: &MachineTable, out: &mut Fi
     } else if let (Some(node), Some(ha)) = (table.node.get(), table.ha.get().filter(|ha| ha.value)) {
         let message = format!("machine `{}` stays on `{}`, and is to be started elsewhere", name.value, node.value);
         let remedy = format!("write `prefer = [\"{}\"]` instead of `node`, or take `ha` out", node.value);
-        out.push(Diagnostic::new(Code::OneOf, &ha.span, message, "one excludes the other", remedy).and(&node.span, "it stays here"));
+        out.push(
+            Diagnostic::new(Code::OneOf, &ha.span, message, "one excludes the other", remedy)
+                .and(&node.span, "it stays here"),
+        );
     }
     if !table.node.is_missing() {
         useless(&table.prefer, "prefer", "the machine stays on its `node`", "take one of them out", out);
     }
     for node in table.node.get().into_iter().chain(table.prefer.items()) {
-        let arbiter = file.node.find(&node.value).and_then(|(_, table)| table.value.arbiter.get()).filter(|is| is.value);
+        let arbiter =
+            file.node.find(&node.value).and_then(|(_, table)| table.value.arbiter.get()).filter(|is| is.value);
         if let Some(arbiter) = arbiter {
             let message = format!("machine `{}` on arbiter `{}`", name.value, node.value);
             let remedy = "name a node that is no arbiter";
-            let on = Diagnostic::new(Code::MachineOnArbiter, &node.span, message, "an arbiter runs no machines", remedy);
+            let on =
+                Diagnostic::new(Code::MachineOnArbiter, &node.span, message, "an arbiter runs no machines", remedy);
             out.push(on.and(&arbiter.span, "an arbiter"));
         }
     }
@@ -260,7 +285,8 @@ fn cycles(file: &File, out: &mut Findings) {
             for other in waits(name).into_iter().flat_map(Field::<List<MachineName>>::items) {
                 if other.value == start.value && name != &start.value {
                     found = Some(name);
-                } else if !way.contains_key(&other.value) && !done.contains(&other.value) && other.value != start.value {
+                } else if !way.contains_key(&other.value) && !done.contains(&other.value) && other.value != start.value
+                {
                     way.insert(&other.value, name);
                     next.push(&other.value);
                 }
@@ -277,7 +303,13 @@ fn cycles(file: &File, out: &mut Findings) {
             names.reverse();
             let message = format!("machines wait for each other: {}", names.join(" after "));
             let reason = "none of them would start first";
-            out.push(Diagnostic::new(Code::StartCycle, &at.span, message, reason, "take one of them out of an `after`"));
+            out.push(Diagnostic::new(
+                Code::StartCycle,
+                &at.span,
+                message,
+                reason,
+                "take one of them out of an `after`",
+            ));
         }
         done.insert(&start.value);
     }

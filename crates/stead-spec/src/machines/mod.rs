@@ -188,9 +188,9 @@ pub(crate) fn build(file: &File) -> Option<BTreeMap<MachineName, Machine>> {
 
 fn build_machine(file: &File, name: &MachineName, table: &MachineTable) -> Option<(MachineName, Machine)> {
     let image = table.image.maybe()?;
-    let of_stead = image.as_ref().is_some_and(|image| {
-        file.image.find(image).is_some_and(|(_, image)| image.value.build.value().is_some())
-    });
+    let of_stead = image
+        .as_ref()
+        .is_some_and(|image| file.image.find(image).is_some_and(|(_, image)| image.value.build.value().is_some()));
     let disks = table.disks.items().enumerate().map(|(index, disk)| build_disk(index, &disk.value));
     let placement = match table.node.maybe()? {
         Some(node) => Placement::On(node),

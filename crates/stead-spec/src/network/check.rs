@@ -1,25 +1,27 @@
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::table::NetworkTable;
-use super::{CORE, Segments, carried_mtu, network_mtu, pool_part, switch_mtu, switch_number};
+use super::{CORE, Segments, carried_mtu, network_mtu, pool_part, switch_mtu, switch_number, tags};
 use crate::check::{Claim, Findings, claimed_once, key, listed_once, one_of, refer, renames, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::file::File;
 use crate::host::no_number;
 use crate::read::At;
-use crate::units::{Mac, NetworkName, Subnet, SwitchName, Vlan};
+use crate::units::{Mac, NetworkName, Subnet, SwitchName};
 
 pub(crate) fn check(file: &File, out: &mut Findings) {
     switches(file, out);
     nics(file, out);
     for (name, table) in file.network.entries() {
-        if name.value.as_ref() == CORE { core(file, name, &table.value, out) } else { other(file, name, &table.value, out) }
+        if name.value.as_ref() == CORE {
+            core(file, name, &table.value, out);
+        } else {
+            other(file, name, &table.value, out);
+        }
         carried(file, name, &table.value, out);
     }
     if file.network.get().is_some() && !file.network.entries().any(|(name, _)| name.value.as_ref() == CORE) {
         no_core(file, out);
     }
-    tags(file, out);
+    tags::check(file, out);
     subnets(file, out);
     ways_in(file, out);
     renames("network", &file.network, |table| &table.was, out);
@@ -95,12 +97,13 @@ fn core(file: &File, name: &At<NetworkName>, table: &NetworkTable, out: &mut Fin
     for switch in table.switches.items() {
         let Some((_, switch_table)) = file.switch.find(&switch.value) else { continue };
         let Some(number) = switch_number(&switch.value, &switch_table.value) else { continue };
-        if pool_part(&pool.value, number).is_none() {
+        if pool_part(pool.value, number).is_none() {
             let message = format!("the pool {} has no room for switch `{}`", pool.value, switch.value);
             let reason = "256 addresses are the nodes' own, and 256 each switch's";
             // From 0 to the switch's number, rounded up to what a prefix can say.
             let parts = (u32::from(number.get()) + 1).next_power_of_two();
-            let remedy = format!("a pool with the prefix /{} has room for switch number {number}", 24 - parts.trailing_zeros());
+            let remedy =
+                format!("a pool with the prefix /{} has room for switch number {number}", 24 - parts.trailing_zeros());
             let small = Diagnostic::new(Code::PoolTooSmall, &pool.span, message, reason, remedy);
             out.push(small.and(&switch.span, format!("number {number}")));
         }
@@ -194,9 +197,12 @@ fn too_long(
     });
     let Some((key, switch)) = small else { return };
     let reason = format!("switch `{}` passes at most {most}", key.value);
-    let remedy = format!("write {most} or less; if the switch passes more, say so in `[switch.{}]`: `mtu = {said}`", key.value);
+    let remedy =
+        format!("write {most} or less; if the switch passes more, say so in `[switch.{}]`: `mtu = {said}`", key.value);
     let place = switch.value.mtu.get().map_or(&key.span, |mtu| &mtu.span);
-    out.push(Diagnostic::new(Code::MtuTooLarge, span, message, reason, remedy).and(place, "the smallest of its switches"));
+    out.push(
+        Diagnostic::new(Code::MtuTooLarge, span, message, reason, remedy).and(place, "the smallest of its switches"),
+    );
 }
 
 /// Each node has a NIC on each of the network's switches: a machine may come to run on any of them. An arbiter runs
@@ -213,68 +219,13 @@ fn reached(file: &File, name: &At<NetworkName>, switches: &[At<SwitchName>], is_
             continue;
         }
         for switch in lacking {
-            let message = format!("node `{}` has no NIC on `{}`, which carries `{}`", node_name.value, switch.value, name.value);
+            let message =
+                format!("node `{}` has no NIC on `{}`, which carries `{}`", node_name.value, switch.value, name.value);
             let reason = format!("`{}` wouldn't reach `{}`", name.value, node_name.value);
             let remedy = format!("add `{}` to the `nics` of `{}`, or take it out here", switch.value, node_name.value);
             let lacks = Diagnostic::new(Code::NoNic, &switch.span, message, reason, remedy);
             out.push(lacks.and(&nics.get().map_or(node_name.span.clone(), |at| at.span.clone()), "its NICs"));
         }
-    }
-}
-
-/// Each tag once on what a frame reaches, at most one network without a tag, and nothing beside a core without one.
-fn tags(file: &File, out: &mut Findings) {
-    let segments = Segments::of(file);
-    let mut seen: BTreeMap<(Option<&SwitchName>, Option<Vlan>), (&At<NetworkName>, &NetworkTable)> = BTreeMap::new();
-    for (name, table) in file.network.entries() {
-        let Some(vlan) = table.value.vlan.maybe() else { continue };
-        let over = table.value.over.value().map(|_| None);
-        let on: BTreeSet<_> = table.value.switches.items().map(|at| Some(segments.segment(&at.value))).chain(over).collect();
-        for segment in on {
-            if segment.is_none() && vlan.is_none() {
-                continue;
-            }
-            let Some((first, first_table)) = seen.insert((segment, vlan), (name, &table.value)) else { continue };
-            let own = |switch: &&At<SwitchName>| Some(segments.segment(&switch.value)) == segment;
-            let place = match table.value.switches.items().find(own) {
-                Some(switch) if first_table.switches.items().any(|other| other.value == switch.value) => {
-                    format!("on `{}`", switch.value)
-                }
-                Some(switch) => format!("on `{}` and switches linked with it", switch.value),
-                None => "over the core".to_owned(),
-            };
-            let diagnostic = match (table.value.vlan.get(), vlan) {
-                (Some(at), Some(vlan)) => {
-                    let message = format!("`{}` and `{}` both have VLAN {vlan} {place}", first.value, name.value);
-                    let remedy = "give one of them another VLAN";
-                    Diagnostic::new(Code::VlanTwice, &at.span, message, "they would be one network", remedy)
-                }
-                _ => {
-                    let message = format!("`{}` and `{}` are both without a tag {place}", first.value, name.value);
-                    let remedy = "give one of them a `vlan`, and the switch the same";
-                    Diagnostic::new(Code::UntaggedTwice, &name.span, message, "they would be one network", remedy)
-                }
-            };
-            out.push(diagnostic.and(&first.span, "the other"));
-            seen.insert((segment, vlan), (first, first_table));
-        }
-    }
-    core_alone(file, out);
-}
-
-fn core_alone(file: &File, out: &mut Findings) {
-    let core = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE);
-    let Some((core_name, core)) = core.filter(|(_, core)| core.value.vlan.is_missing()) else { return };
-    let shared = file.network.entries().filter(|(_, table)| table.value.vlan.get().is_some()).find_map(|(name, table)| {
-        let is_shared = |at: &&At<SwitchName>| core.value.switches.items().any(|own| own.value == at.value);
-        table.value.switches.items().find(is_shared).map(|switch| (name, switch))
-    });
-    if let Some((name, switch)) = shared {
-        let message = format!("the core has no tag on `{}`, and `{}` is there too", switch.value, name.value);
-        let reason = "a NIC with the core on it untagged carries nothing else";
-        let remedy = "give `[network.core]` a `vlan`, and the switches the same";
-        let shared = Diagnostic::new(Code::CoreShared, &core_name.span, message, reason, remedy);
-        out.push(shared.and(&switch.span, "here"));
     }
 }
 
@@ -285,7 +236,8 @@ fn subnets(file: &File, out: &mut Findings) {
         let (subnet, pool) = (table.value.subnet.get(), table.value.pool.get());
         for subnet in subnet.into_iter().chain(pool) {
             if let Some((other, first)) = seen.iter().find(|(_, first)| first.value.overlaps(&subnet.value)) {
-                let message = format!("{} of `{}` and {} of `{}` overlap", subnet.value, name.value, first.value, other.value);
+                let message =
+                    format!("{} of `{}` and {} of `{}` overlap", subnet.value, name.value, first.value, other.value);
                 let remedy = "give one of them addresses that nothing else has";
                 let overlap = Diagnostic::new(Code::SubnetsOverlap, &subnet.span, message, "in both networks", remedy);
                 out.push(overlap.and(&first.span, "the other"));
@@ -302,9 +254,13 @@ fn ways_in(file: &File, out: &mut Findings) {
             network.value.addresses.find(&node.value).map(|(_, address)| (name, network, address))
         });
         let at: Vec<_> = at.collect();
-        let routes: Vec<_> = at.iter().filter_map(|(name, network, _)| network.value.gateway.get().map(|gateway| (name, gateway))).collect();
+        let routes: Vec<_> = at
+            .iter()
+            .filter_map(|(name, network, _)| network.value.gateway.get().map(|gateway| (name, gateway)))
+            .collect();
         if let [(first, first_gateway), (second, gateway), ..] = routes.as_slice() {
-            let message = format!("`{}` and `{}` both give node `{}` a default route", first.value, second.value, node.value);
+            let message =
+                format!("`{}` and `{}` both give node `{}` a default route", first.value, second.value, node.value);
             let remedy = format!("take the address of `{}` out of one of them", node.value);
             let two = Diagnostic::new(Code::TwoGateways, &gateway.span, message, "packets would go either way", remedy);
             out.push(two.and(&first_gateway.span, "the other"));
@@ -313,7 +269,10 @@ fn ways_in(file: &File, out: &mut Findings) {
         if at.is_empty() && file.network.get().is_some() && file.network.is_whole() && !broken {
             let message = format!("no network gives node `{}` an address", node.value);
             let reason = "only the other nodes would reach it";
-            let remedy = format!("add it to the `addresses` of a network: `addresses = {{ {} = \"192.168.0.50\" }}`", node.value);
+            let remedy = format!(
+                "add it to the `addresses` of a network: `addresses = {{ {} = \"192.168.0.50\" }}`",
+                node.value
+            );
             let place = table.value.ssh.get().map_or(&node.span, |_| &node.span);
             out.push(Diagnostic::new(Code::NoWayIn, place, message, reason, remedy));
         }
@@ -345,7 +304,8 @@ pub(crate) fn claims(file: &File) -> Vec<OnNetwork> {
 
 /// Each address inside its network, and each once.
 pub(crate) fn addresses(file: &File, out: &mut Findings) {
-    let all: Vec<_> = claims(file).into_iter().chain(crate::machines::claims(file)).chain(crate::router::claims(file)).collect();
+    let all: Vec<_> =
+        claims(file).into_iter().chain(crate::machines::claims(file)).chain(crate::router::claims(file)).collect();
     for OnNetwork { network, claim } in &all {
         let Some((_, table)) = file.network.find(network) else { continue };
         let Some(subnet) = table.value.subnet.get() else { continue };

@@ -3,6 +3,7 @@
 mod check;
 mod segments;
 pub(crate) mod table;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -180,7 +181,8 @@ pub(crate) fn carried_mtu(file: &File, table: &NetworkTable) -> Option<Mtu> {
     if table.over.value().is_some() {
         let (name, core) = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE)?;
         // A core over the core has been refused, and must not lead in circles.
-        let core = if core.value.over.is_missing() { network_mtu(file, &name.value, &core.value)? } else { return None };
+        let core =
+            if core.value.over.is_missing() { network_mtu(file, &name.value, &core.value)? } else { return None };
         return Mtu::new(i64::from(core.get().checked_sub(VXLAN_OVERHEAD)?)).ok();
     }
     let of = |switch: &At<SwitchName>| file.switch.find(&switch.value).and_then(|(_, table)| switch_mtu(&table.value));
@@ -190,9 +192,10 @@ pub(crate) fn carried_mtu(file: &File, table: &NetworkTable) -> Option<Mtu> {
 pub(crate) fn build_switches(file: &File) -> Option<BTreeMap<SwitchName, Switch>> {
     let build = |name: &SwitchName, table: &SwitchTable| {
         let says: BTreeSet<_> = table.linked_to.items().map(|other| other.value.clone()).collect();
-        let of_others = file.switch.entries().filter(|(_, other)| {
-            other.value.linked_to.items().any(|linked| linked.value == *name)
-        });
+        let of_others = file
+            .switch
+            .entries()
+            .filter(|(_, other)| other.value.linked_to.items().any(|linked| linked.value == *name));
         let linked_to = says.into_iter().chain(of_others.map(|(other, _)| other.value.clone())).collect();
         let (number, mtu) = (switch_number(name, table)?, switch_mtu(table)?);
         Some((name.clone(), Switch { name: name.clone(), number, mtu, linked_to }))
@@ -209,13 +212,13 @@ pub(crate) fn build_core(file: &File, switches: &BTreeMap<SwitchName, Switch>) -
     for switch in table.switches.items() {
         let number = switches.get(&switch.value)?.number;
         numbers.insert(switch.value.clone(), number);
-        links.insert(switch.value.clone(), pool_part(&pool, number)?);
+        links.insert(switch.value.clone(), pool_part(pool, number)?);
     }
     Some(Core { vlan: table.vlan.maybe()?, mtu: network_mtu(file, &name.value, table)?, pool, links, numbers })
 }
 
 /// The part of the core's pool that is a switch's.
-pub(crate) fn pool_part(pool: &Subnet, switch: Number) -> Option<Subnet> {
+pub(crate) fn pool_part(pool: Subnet, switch: Number) -> Option<Subnet> {
     let base = u32::from(pool.net().network()).checked_add(u32::from(switch.get()) * POOL_PART)?;
     let part: Subnet = format!("{}/24", Ipv4Addr::from(base)).parse().ok()?;
     (pool.contains(part.net().network()) && pool.prefix_len() < 24).then_some(part)
@@ -233,9 +236,8 @@ fn build_network(file: &File, name: &NetworkName, table: &NetworkTable) -> Optio
         None => Carrier::Switches { switches: table.switches.items().map(|at| at.value.clone()).collect(), vlan },
     };
     let subnet = table.subnet.maybe()?;
-    let address = |(node, address): (&At<NodeName>, &At<Address>)| {
-        Some((node.value.clone(), subnet?.interface(address.value)?))
-    };
+    let address =
+        |(node, address): (&At<NodeName>, &At<Address>)| Some((node.value.clone(), subnet?.interface(address.value)?));
     let network = Network {
         name: name.clone(),
         carrier,

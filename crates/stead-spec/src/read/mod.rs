@@ -92,6 +92,7 @@ impl<T> Field<T> {
     }
 
     /// The value if the file says one. Nothing at all where it is broken.
+    #[allow(clippy::option_option, reason = "nothing is what the file leaves out; the outer nothing is a mistake")]
     pub(crate) fn maybe(&self) -> Option<Option<T>>
     where
         T: Clone,

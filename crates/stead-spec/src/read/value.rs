@@ -130,12 +130,7 @@ macro_rules! words {
 pub(crate) use words;
 
 /// One of `words`.
-pub(crate) fn word(
-    value: &Value<'_>,
-    what: &str,
-    words: &[&'static str],
-    reader: &mut Reader,
-) -> Option<&'static str> {
+pub(crate) fn word(value: &Value<'_>, what: &str, words: &[&'static str], reader: &mut Reader) -> Option<&'static str> {
     let DeValue::String(text) = value.get_ref() else {
         let example = words.first().copied().unwrap_or_default();
         reader.wrong_type(value, what, &format!("\"{example}\""));

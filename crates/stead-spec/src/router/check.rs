@@ -1,4 +1,6 @@
-use super::table::{DhcpTable, Engine, ForwardTable, Protocol, RoutedTable, RouterTable, RuleTable, WanAddress, WanTable};
+use super::table::{
+    DhcpTable, Engine, ForwardTable, Protocol, RoutedTable, RouterTable, RuleTable, WanAddress, WanTable,
+};
 use super::{End, fixed_address};
 use crate::check::{Claim, Findings, claimed_once, listed_once, refer, unknown, useless};
 use crate::diagnostic::{Code, Diagnostic};
@@ -18,7 +20,9 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
     for (name, routed) in table.networks.entries() {
         network(file, table, name, routed, out);
     }
-    if let Some(none) = table.networks.get().filter(|networks| networks.value.entries.is_empty() && networks.value.whole) {
+    if let Some(none) =
+        table.networks.get().filter(|networks| networks.value.entries.is_empty() && networks.value.whole)
+    {
         let remedy = "name the networks behind it: `networks = { lan = {} }`";
         out.push(Diagnostic::new(Code::MissingKey, &none.span, "a router for no network", "an empty table", remedy));
     }
@@ -105,10 +109,10 @@ fn opnsense(file: &File, router: &At<RouterTable>, out: &mut Findings) {
 fn wan(file: &File, router: &RouterTable, out: &mut Findings) {
     let Some(at) = router.wan.get() else { return };
     let table = &at.value;
-    if let Some(network) = table.network.get() {
-        if refer(network, "network", &file.network, out) {
-            internet_side(file, router, network, out);
-        }
+    if let Some(network) = table.network.get()
+        && refer(network, "network", &file.network, out)
+    {
+        internet_side(file, router, network, out);
     }
     let pair = router.pair.or(true);
     match table.address.or(WanAddress::Dhcp) {
@@ -133,7 +137,8 @@ fn wan(file: &File, router: &RouterTable, out: &mut Findings) {
                 }
             }
             outside_is_not_inside(file, table, address, out);
-            let mut claims: Vec<_> = table.members.items().map(|at| Claim::new(at.value, &at.span, "a member of the router")).collect();
+            let mut claims: Vec<_> =
+                table.members.items().map(|at| Claim::new(at.value, &at.span, "a member of the router")).collect();
             claims.extend(table.address.get().map(|at| Claim::new(address.address(), &at.span, "the router")));
             claims.extend(table.gateway.get().map(|at| Claim::new(at.value, &at.span, "the provider's router")));
             claimed_once(claims, Code::AddressTwice, "the address", "give one of them another address", out);
@@ -152,9 +157,11 @@ fn outside_is_not_inside(file: &File, wan: &WanTable, address: Interface, out: &
         if wan.network.value() == Some(&name.value) {
             continue;
         }
-        let message = format!("{} on the internet side and {} of `{}` overlap", address.subnet(), own.value, name.value);
+        let message =
+            format!("{} on the internet side and {} of `{}` overlap", address.subnet(), own.value, name.value);
         let remedy = format!("give `{}` other addresses", name.value);
-        let overlap = Diagnostic::new(Code::SubnetsOverlap, &place.span, message, "on both sides of the router", remedy);
+        let overlap =
+            Diagnostic::new(Code::SubnetsOverlap, &place.span, message, "on both sides of the router", remedy);
         out.push(overlap.and(&own.span, "the other"));
     }
 }
@@ -165,15 +172,21 @@ fn internet_side(file: &File, router: &RouterTable, network: &At<NetworkName>, o
     if let Some((name, _)) = router.networks.find(&network.value) {
         let remedy = "take it out of `networks`";
         let reason = "a network is on one side of the router";
-        out.push(Diagnostic::new(Code::OneOf, &name.span, message, reason, remedy).and(&network.span, "the internet side"));
+        out.push(
+            Diagnostic::new(Code::OneOf, &name.span, message, reason, remedy).and(&network.span, "the internet side"),
+        );
     } else if network.value.as_ref() == CORE {
         let remedy = "name a network on the switch that the provider's box is plugged into";
         out.push(Diagnostic::new(Code::MachineOnCore, &network.span, message, "the core is for nodes only", remedy));
-    } else if let Some(addresses) = file.network.find(&network.value).and_then(|(_, table)| table.value.addresses.get()) {
+    } else if let Some(addresses) = file.network.find(&network.value).and_then(|(_, table)| table.value.addresses.get())
+    {
         let message = format!("nodes have addresses in `{}`, the internet side of the router", network.value);
         let remedy = "take them out: nodes reach the internet through the router";
         let reason = "nodes would be open to the internet";
-        out.push(Diagnostic::new(Code::OneOf, &addresses.span, message, reason, remedy).and(&network.span, "the internet side"));
+        out.push(
+            Diagnostic::new(Code::OneOf, &addresses.span, message, reason, remedy)
+                .and(&network.span, "the internet side"),
+        );
     }
 }
 
@@ -181,7 +194,8 @@ fn members(place: &str, pair: Option<bool>, list: &Field<List<Address>>, out: &m
     let (Some(pair), Some(at)) = (pair, list.get().filter(|list| list.value.whole)) else { return };
     let (has, wants) = (at.value.items.len(), if pair { PAIR } else { 0 });
     if has != wants {
-        let message = format!("{has} addresses of members in `{place}`, for {}", if pair { "a pair" } else { "a single router" });
+        let message =
+            format!("{has} addresses of members in `{place}`, for {}", if pair { "a pair" } else { "a single router" });
         let (reason, remedy) = if pair {
             ("each of the two needs its own", "write two addresses")
         } else {
@@ -191,7 +205,7 @@ fn members(place: &str, pair: Option<bool>, list: &Field<List<Address>>, out: &m
     }
 }
 
-fn network(file: &File, router: &RouterTable, name: &At<NetworkName>, routed: &At<RoutedTable>, out: &mut Findings) {
+fn network(file: &File, router: &RouterTable, name: &At<NetworkName>, behind: &At<RoutedTable>, out: &mut Findings) {
     if !refer(name, "network", &file.network, out) {
         return;
     }
@@ -214,14 +228,14 @@ fn network(file: &File, router: &RouterTable, name: &At<NetworkName>, routed: &A
         }
     }
     let pair = router.pair.or(true);
-    members(name.value.as_ref(), pair, &routed.value.members, out);
-    if pair == Some(true) && routed.value.members.is_missing() {
+    members(name.value.as_ref(), pair, &behind.value.members, out);
+    if pair == Some(true) && behind.value.members.is_missing() {
         let message = format!("`router.networks.{}` has no `members`", name.value);
         let remedy = "add `members = [\"…\", \"…\"]`: two more addresses there, or write `pair = false`";
         let reason = "each of a pair needs an address of its own";
         out.push(Diagnostic::new(Code::MissingKey, &name.span, message, reason, remedy));
     }
-    if let Some(dhcp) = routed.value.dhcp.get() {
+    if let Some(dhcp) = behind.value.dhcp.get() {
         self::dhcp(file, name, dhcp, out);
     }
 }
@@ -258,7 +272,13 @@ fn rule(file: &File, table: &RuleTable, out: &mut Findings) {
         listed_once(list, out);
         if let Some(at) = list.get().filter(|list| list.value.items.is_empty() && list.value.whole) {
             let message = format!("a rule with nothing in `{key}`");
-            out.push(Diagnostic::new(Code::MissingKey, &at.span, message, "it allows nothing", "name an end, or take the rule out"));
+            out.push(Diagnostic::new(
+                Code::MissingKey,
+                &at.span,
+                message,
+                "it allows nothing",
+                "name an end, or take the rule out",
+            ));
         }
         for end in list.items() {
             if let End::Named(name) = &end.value {
@@ -279,13 +299,13 @@ fn named(file: &File, name: &At<HostName>, out: &mut Findings) {
     let networks = file.network.entries().map(|(key, _)| key.value.as_ref());
     let machines = file.machine.entries().map(|(key, _)| key.value.as_ref());
     let nodes = file.node.entries().map(|(key, _)| key.value.as_ref());
-    let hosts = file.router.value().into_iter().flat_map(|router| router.host.entries()).map(|(key, _)| key.value.as_ref());
+    let hosts =
+        file.router.value().into_iter().flat_map(|router| router.host.entries()).map(|(key, _)| key.value.as_ref());
     let all: Vec<&str> = networks.chain(machines).chain(nodes).chain(hosts).collect();
     if !all.contains(&name.value.as_ref()) && wholes.iter().all(|whole| *whole) {
-        let mut diagnostic = unknown(name, "machine", &all);
-        diagnostic.message = format!("there is no network, machine, node or host `{}`", name.value);
-        diagnostic.reason = "nothing of that name in this file".to_owned();
-        out.push(diagnostic);
+        let message = format!("there is no network, machine, node or host `{}`", name.value);
+        let reason = "nothing of that name in this file".to_owned();
+        out.push(Diagnostic { message, reason, ..unknown(name, "machine", &all) });
     }
     let machine = file.machine.entries().find(|(key, _)| key.value.as_ref() == name.value.as_ref());
     if machine.is_some() && fixed_address(file, &name.value).is_none() {
@@ -296,7 +316,8 @@ fn named(file: &File, name: &At<HostName>, out: &mut Findings) {
 fn no_address(name: &At<HostName>, what: &str) -> Diagnostic {
     let message = format!("`{}` has no fixed address", name.value);
     let reason = format!("{what} needs to know where it is");
-    let remedy = format!("give it one: `networks = [{{ network = \"lan\", address = \"…\" }}]` in `[machine.{}]`", name.value);
+    let remedy =
+        format!("give it one: `networks = [{{ network = \"lan\", address = \"…\" }}]` in `[machine.{}]`", name.value);
     Diagnostic::new(Code::NoFixedAddress, &name.span, message, reason, remedy)
 }
 
@@ -310,7 +331,13 @@ fn forwards(file: &File, router: &RouterTable, out: &mut Findings) {
         let Some(protocol) = table.protocol.or(Protocol::Tcp) else { continue };
         if let Some(icmp) = table.protocol.get().filter(|_| protocol == Protocol::Icmp) {
             let message = format!("forward `{}` of a protocol without ports", name.value);
-            out.push(Diagnostic::new(Code::BadValue, &icmp.span, message, "it has no ports", "write \"tcp\" or \"udp\""));
+            out.push(Diagnostic::new(
+                Code::BadValue,
+                &icmp.span,
+                message,
+                "it has no ports",
+                "write \"tcp\" or \"udp\"",
+            ));
         }
         let Some(port) = table.port.get() else { continue };
         let ports = port.value.0;

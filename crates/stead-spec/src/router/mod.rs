@@ -207,6 +207,7 @@ const OPNSENSE_MEMORY: Bytes = Bytes::gib(4);
 const LEASE: &str = "12h";
 
 /// The router, if the file asks for one. The outer nothing is a mistake.
+#[allow(clippy::option_option, reason = "nothing is what the file leaves out; the outer nothing is a mistake")]
 pub(crate) fn build(file: &File) -> Option<Option<Router>> {
     let Some(table) = file.router.maybe()? else { return Some(None) };
     let kind = match table.engine.value()? {
@@ -230,7 +231,11 @@ pub(crate) fn build(file: &File) -> Option<Option<Router>> {
         wan: build_wan(&table)?,
         networks: build_networks(file, &table)?,
         upstream: dns.into_iter().flat_map(|dns| dns.upstream.items()).map(|server| server.value).collect(),
-        names: dns.into_iter().flat_map(|dns| dns.names.entries()).map(|(name, at)| (name.value.clone(), at.value)).collect(),
+        names: dns
+            .into_iter()
+            .flat_map(|dns| dns.names.entries())
+            .map(|(name, at)| (name.value.clone(), at.value))
+            .collect(),
         hosts: hosts.collect::<Option<_>>()?,
         rules: table.rule.entries().map(|(name, rule)| build_rule(&name.value, &rule.value)).collect::<Option<_>>()?,
         forwards: table

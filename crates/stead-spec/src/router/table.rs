@@ -193,4 +193,3 @@ table! {
         may from: List<Source>,
     }
 }
-

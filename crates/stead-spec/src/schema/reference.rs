@@ -43,7 +43,11 @@ impl Reference {
         let _ = writeln!(out, "\n## {title}\n\n{}\n\n| Key | Takes | |\n|---|---|---|", cell(&table.doc));
         let mut below = Vec::new();
         for key in &table.keys {
-            let name = if key.presence == Presence::Needed { format!("**`{}`**", key.name) } else { format!("`{}`", key.name) };
+            let name = if key.presence == Presence::Needed {
+                format!("**`{}`**", key.name)
+            } else {
+                format!("`{}`", key.name)
+            };
             let _ = writeln!(out, "| {name} | {} | {} |", self.takes(&key.shape), cell(&key.doc));
             let path = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
             tables(&path, &key.shape, &mut below);
@@ -63,8 +67,8 @@ impl Reference {
             Shape::Whole { what, least, most } => format!("{what}: {least} to {most}"),
             Shape::Bool => "`true` or `false`".to_owned(),
             Shape::Words(words) => {
-                let one = |(word, doc): &(&str, &str)| format!("`\"{word}\"`: {}", lower(&cell(doc)));
-                words.iter().map(one).collect::<Vec<_>>().join(" or<br>")
+                let one = |(word, doc): &(&str, &str)| format!("`\"{word}\"`: {}", cell(doc).trim_end_matches('.'));
+                words.iter().map(one).collect::<Vec<_>>().join("; or<br>")
             }
             Shape::List(of) => format!("a list, each {}", self.takes(of)),
             Shape::Map { key, of } => format!("a table: {} = {}", self.takes(key), self.takes(of)),
@@ -95,10 +99,4 @@ fn tables(path: &str, shape: &Shape, out: &mut Vec<(String, Shape)>) {
 /// A text that fits in a cell of a table.
 fn cell(text: &str) -> String {
     line(text).replace('|', "\\|")
-}
-
-fn lower(text: &str) -> String {
-    let text = text.strip_suffix('.').unwrap_or(text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

@@ -69,7 +69,13 @@ const KEEPERS: usize = 2;
 const SIZE: Bytes = Bytes::gib(10);
 
 /// Telemetry, if the file asks for it. The outer nothing is a mistake.
-pub(crate) fn build(file: &File, cluster: &Cluster, host: &Host, nodes: &BTreeMap<NodeName, Node>) -> Option<Option<Telemetry>> {
+#[allow(clippy::option_option, reason = "nothing is what the file leaves out; the outer nothing is a mistake")]
+pub(crate) fn build(
+    file: &File,
+    cluster: &Cluster,
+    host: &Host,
+    nodes: &BTreeMap<NodeName, Node>,
+) -> Option<Option<Telemetry>> {
     let Some(table) = file.telemetry.maybe()? else { return Some(None) };
     let keepers = if table.nodes.is_missing() {
         let mut all: Vec<_> = nodes.values().filter(|node| !node.arbiter).collect();
@@ -87,10 +93,13 @@ pub(crate) fn build(file: &File, cluster: &Cluster, host: &Host, nodes: &BTreeMa
     } else {
         table.networks.items().map(|network| network.value.clone()).collect()
     };
-    let alerts = table.alert.entries().map(|(name, alert)| Some((name.value.clone(), build_alert(cluster, &alert.value)?)));
+    let alerts =
+        table.alert.entries().map(|(name, alert)| Some((name.value.clone(), build_alert(cluster, &alert.value)?)));
     let dead_man = match table.dead_man.maybe()? {
         None => None,
-        Some(dead_man) => Some(DeadMan { url: dead_man.url.value()?.clone(), every: dead_man.every.or("5m".parse().ok()?)? }),
+        Some(dead_man) => {
+            Some(DeadMan { url: dead_man.url.value()?.clone(), every: dead_man.every.or("5m".parse().ok()?)? })
+        }
     };
     Some(Some(Telemetry {
         nodes: keepers,

@@ -56,7 +56,7 @@ names! {
     /// A node's name, which is its host name too.
     NodeName: "a node's name", "node1", 63 = 61 + 2, &CORE;
     /// A switch's name, which network devices carry.
-    SwitchName: "a switch's name", "lan", 12 = 10 + 2, &[];
+    SwitchName: "a switch's name", "sw1", 12 = 10 + 2, &[];
     /// A network's name, which network devices carry.
     NetworkName: "a network's name", "guests", 12 = 10 + 2, &[];
     /// A volume's name.

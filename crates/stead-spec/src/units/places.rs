@@ -89,35 +89,35 @@ impl fmt::Display for WebUrl {
 
 /// An http or https URL with a host and without secrets; `how` says how one is written.
 fn web_url(text: &str, how: &str) -> Result<Url, Invalid> {
-        let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-        let Some(rest) = rest else {
-            let reason = if text.contains("://") {
-                "its scheme is neither http nor https"
-            } else {
-                "it doesn't begin with http:// or https://"
-            };
-            return Err(Invalid::new(reason, how));
+    let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let Some(rest) = rest else {
+        let reason = if text.contains("://") {
+            "its scheme is neither http nor https"
+        } else {
+            "it doesn't begin with http:// or https://"
         };
-        // The parser of URLs takes white space away and makes `/` of `\`: what is written here is meant.
-        if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
-            let remedy = "write %20 for a space, and leave other white space and `\\` out";
-            return Err(Invalid::new("a URL has no white space and no `\\`", remedy));
-        }
-        if rest.is_empty() || rest.starts_with('/') {
-            return Err(Invalid::new("the host is missing", how));
-        }
-        let url = Url::parse(text).map_err(|wrong| Invalid::new(format!("that is no URL ({wrong})"), how))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            let remedy = "leave them out: the cluster file is no place for secrets";
-            return Err(Invalid::new("there is a user or a password in it", remedy));
-        }
-        if url.fragment().is_some() {
-            return Err(Invalid::new("what follows `#` is never sent", "leave `#` and what follows out"));
-        }
-        if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
-            return Err(Invalid::new("the host is missing or its port is 0", how));
-        }
-        Ok(url)
+        return Err(Invalid::new(reason, how));
+    };
+    // The parser of URLs takes white space away and makes `/` of `\`: what is written here is meant.
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        let remedy = "write %20 for a space, and leave other white space and `\\` out";
+        return Err(Invalid::new("a URL has no white space and no `\\`", remedy));
+    }
+    if rest.is_empty() || rest.starts_with('/') {
+        return Err(Invalid::new("the host is missing", how));
+    }
+    let url = Url::parse(text).map_err(|wrong| Invalid::new(format!("that is no URL ({wrong})"), how))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let remedy = "leave them out: the cluster file is no place for secrets";
+        return Err(Invalid::new("there is a user or a password in it", remedy));
+    }
+    if url.fragment().is_some() {
+        return Err(Invalid::new("what follows `#` is never sent", "leave `#` and what follows out"));
+    }
+    if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
+        return Err(Invalid::new("the host is missing or its port is 0", how));
+    }
+    Ok(url)
 }
 
 /// A file or a folder in a volume: `"gv1:iso/debian.iso"`.

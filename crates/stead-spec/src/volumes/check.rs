@@ -59,10 +59,14 @@ fn replicated(
         let message = format!("volume `{}` has {copies} copies and an arbiter", name.value);
         let remedy = "leave `replicas` out, or take the arbiter's disk out";
         let reason = "three copies outvote each other; an arbiter is for two";
-        out.push(Diagnostic::new(Code::UselessKey, span, message, reason, remedy).and(&arbiters[0].disks.span, "the arbiter's"));
+        out.push(
+            Diagnostic::new(Code::UselessKey, span, message, reason, remedy)
+                .and(&arbiters[0].disks.span, "the arbiter's"),
+        );
     }
     if copies > nodes.len() {
-        let message = format!("volume `{}` wants {copies} copies, and {} give it disks", name.value, count(nodes.len(), "node"));
+        let message =
+            format!("volume `{}` wants {copies} copies, and {} give it disks", name.value, count(nodes.len(), "node"));
         let remedy = "let more nodes give it disks, or ask for fewer copies";
         out.push(Diagnostic::new(Code::TooManyReplicas, span, message, "two copies on one node are one", remedy));
         return;
@@ -85,7 +89,8 @@ fn unequal(name: &At<VolumeName>, nodes: &[NodeDisks<'_>], span: &Span, out: &mu
     let Some(most) = nodes.iter().max_by_key(|given| number(given)) else { return false };
     let Some(least) = nodes.iter().find(|given| number(given) < number(most)) else { return false };
     let (few, many) = (count(number(least), "disk"), count(number(most), "disk"));
-    let message = format!("`{}` gives volume `{}` {few}, and `{}` {many}", least.name.value, name.value, most.name.value);
+    let message =
+        format!("`{}` gives volume `{}` {few}, and `{}` {many}", least.name.value, name.value, most.name.value);
     let remedy = format!("let each node give `{}` as many disks; the others are of use in another volume", name.value);
     let unequal = Diagnostic::new(Code::BricksUnequal, &least.disks.span, message, "fewer than the others", remedy);
     out.push(unequal.and(&most.disks.span, "more").and(span, "the volume"));

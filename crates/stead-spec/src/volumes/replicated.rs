@@ -52,7 +52,10 @@ pub(crate) fn chained(disks: &Disks, copies: usize) -> Vec<ReplicaSet> {
         };
         (0..copies).filter_map(of).collect()
     };
-    (0..most).flat_map(|round| (0..disks.len()).map(move |start| (round, start))).map(|(round, start)| set(round, start)).collect()
+    (0..most)
+        .flat_map(|round| (0..disks.len()).map(move |start| (round, start)))
+        .map(|(round, start)| set(round, start))
+        .collect()
 }
 
 /// Each set gets one more brick on an arbiter, in turn over the arbiters' disks.
