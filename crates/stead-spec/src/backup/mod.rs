@@ -6,15 +6,14 @@ pub(crate) mod table;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::file::File;
-use crate::read::number;
-use crate::units::{BackupName, MachineName, Period, PublicKey, SshTarget, TimeOfDay, VolumeName};
+use crate::units::{BackupName, MachineName, Period, PublicKey, SshTarget, TimeOfDay, VolumeName, number};
 use table::{BackupTable, KeepTable, Machines, TargetTable};
 
 pub(crate) use check::check;
 
 number! {
     /// How many of something are kept.
-    Count(u16): "a number of backups", 0..=1000
+    Count(u16): "a number of backups", 0..=1000, "at most 1000 of each are kept"
 }
 
 /// A backup that is made again and again.

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::check::Claim;
 use crate::file::File;
 use crate::network::OnNetwork;
-use crate::read::{At, number};
+use crate::read::At;
 use crate::units::{
     Address, Bytes, DiskName, ImageName, ImageUrl, Mac, MachineName, Mtu, NetworkName, NodeName, PackageName, Period,
-    Sha256, Suite, VolumeName, VolumePath,
+    Sha256, Suite, VolumeName, VolumePath, number,
 };
 use table::{ImageTable, MachineDiskTable, MachineTable};
 
@@ -20,12 +20,12 @@ pub use table::{Firmware, Format, Power};
 
 number! {
     /// How many virtual CPUs.
-    Cpus(u16): "a number of CPUs", 1..=256
+    Cpus(u16): "a number of CPUs", 1..=256, "a machine has 1 to 256 CPUs"
 }
 
 number! {
     /// Who comes first: more does.
-    Priority(u16): "a priority", 0..=1000
+    Priority(u16): "a priority", 0..=1000, "priorities go from 0 to 1000"
 }
 
 /// What a machine's first disk starts as, or a CD.

@@ -1,7 +1,6 @@
 //! From TOML to the file's own shape, leniently: what can't be read is a diagnostic and a hole, and the rest is read
 //! all the same, so that a person hears of every mistake at once.
 
-mod number;
 mod shape;
 mod table;
 mod value;
@@ -11,10 +10,9 @@ use toml::de::DeValue;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 
-pub(crate) use number::number;
 pub(crate) use shape::{Key, Presence, Shape, Table};
 pub(crate) use table::{Keys, documentation, table};
-pub(crate) use value::{FromToml, integer, whole, word, words};
+pub(crate) use value::{FromToml, integer, word, words};
 
 /// A value of the file, with its place.
 pub(crate) type Value<'i> = Spanned<DeValue<'i>>;

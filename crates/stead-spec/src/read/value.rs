@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::table::listed;
 use super::{At, List, Map, Reader, Shape, Value, nearest};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::units::{Invalid, Mtu, Number, Port, Text, Vlan};
+use crate::units::{Invalid, Text};
 
 /// A type that can be read from the file.
 pub(crate) trait FromToml: Sized {
@@ -80,23 +80,6 @@ pub(crate) fn integer(value: &Value<'_>, what: &str, example: i64, reader: &mut 
     };
     Some(number)
 }
-
-/// Reads a type that is a whole number of a range and has a `new` that checks it.
-macro_rules! whole {
-    ($($type:ty: $what:literal, $least:expr, $most:expr;)+) => {$(
-        impl $crate::read::FromToml for $type {
-            fn from_toml(value: &$crate::read::Value<'_>, reader: &mut $crate::read::Reader) -> Option<Self> {
-                let number = $crate::read::integer(value, $what, $least, reader)?;
-                <$type>::new(number).map_err(|invalid| reader.bad_value(value, $what, invalid)).ok()
-            }
-
-            fn shape() -> $crate::read::Shape {
-                $crate::read::Shape::Whole { what: $what, least: $least, most: $most }
-            }
-        }
-    )+};
-}
-pub(crate) use whole;
 
 /// Declares a choice of words.
 macro_rules! words {
@@ -227,11 +210,4 @@ impl Shape {
             Self::Either(shapes) => shapes.first().map_or_else(String::new, Self::example),
         }
     }
-}
-
-whole! {
-    Vlan: "a VLAN's number", 1, 4094;
-    Mtu: "a length of packets", 1280, 9216;
-    Number: "a number", 1, 254;
-    Port: "a port", 1, 65535;
 }

@@ -36,6 +36,7 @@ pub use names::{
     RuleName, SwitchName, VolumeName,
 };
 pub use net::{Address, Mac};
+pub(crate) use number::number;
 pub use number::{Mtu, Number, Percent, Port, Vlan};
 pub use places::{ImageUrl, VolumePath, WebUrl};
 pub use ports::Ports;

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use super::{Invalid, Text, digits, text_serde};
 
-/// Defines a whole number that knows its bounds: written as a number, not as a text.
+/// Defines a whole number that knows its bounds: written in the file as a number, not as a text.
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($repr:ty): $what:literal, $min:literal..=$max:literal, $why:literal) => {
         $(#[$doc])*
@@ -19,9 +19,10 @@ macro_rules! number {
             pub const MAX: $repr = $max;
 
             /// The number `n`, if it is within the bounds.
-            pub fn new(n: i64) -> Result<Self, Invalid> {
+            pub fn new(n: i64) -> Result<Self, $crate::units::Invalid> {
                 <$repr>::try_from(n).ok().filter(|n| (Self::MIN..=Self::MAX).contains(n)).map(Self).ok_or_else(|| {
-                    Invalid::new($why, concat!("write a number from ", $min, " to ", $max))
+                    let remedy = concat!("write a number from ", $min, " to ", $max);
+                    $crate::units::Invalid::new($why, remedy)
                 })
             }
 
@@ -31,17 +32,21 @@ macro_rules! number {
             }
         }
 
-        impl TryFrom<i64> for $name {
-            type Error = Invalid;
-
-            fn try_from(n: i64) -> Result<Self, Self::Error> {
-                Self::new(n)
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
+        impl $crate::read::FromToml for $name {
+            fn from_toml(value: &$crate::read::Value<'_>, reader: &mut $crate::read::Reader) -> Option<Self> {
+                let number = $crate::read::integer(value, Self::WHAT, i64::from(Self::MIN), reader)?;
+                Self::new(number).map_err(|invalid| reader.bad_value(value, Self::WHAT, invalid)).ok()
+            }
+
+            fn shape() -> $crate::read::Shape {
+                let (least, most) = (i64::from(Self::MIN), i64::from(Self::MAX));
+                $crate::read::Shape::Whole { what: Self::WHAT, least, most }
             }
         }
 
@@ -53,11 +58,13 @@ macro_rules! number {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(i64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+                let number = <i64 as serde::Deserialize>::deserialize(deserializer)?;
+                Self::new(number).map_err(serde::de::Error::custom)
             }
         }
     };
 }
+pub(crate) use number;
 
 number! {
     /// The number of a VLAN: 1 to 4094.

@@ -1,11 +1,10 @@
 //! How the copies of a replicated volume lie on disks.
 
-use crate::read::number;
-use crate::units::{DiskId, NodeName};
+use crate::units::{DiskId, NodeName, number};
 
 number! {
     /// How many full copies there are of each file.
-    Copies(u8): "a number of copies", 2..=5
+    Copies(u8): "a number of copies", 2..=5, "one copy is none, and more than five only cost"
 }
 
 /// A part of a volume on one disk.
