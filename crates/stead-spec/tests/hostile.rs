@@ -45,6 +45,9 @@ fn ten_megabytes() {
     assert!(report.errors() > 0);
     let report = check("[a]\n".repeat((1 << 20) / 4).as_bytes());
     assert!(report.errors() > 0);
+    // As many mistakes as fit: showing each takes its own time, and no more.
+    let many: String = (0..20_000).map(|number| format!("key-number-{number} = 1\n")).collect();
+    assert!(check(many.as_bytes()).errors() >= 20_000);
     let report = check(format!("schema = 1\nname = \"{}\"", "ä".repeat(500_000)).as_bytes());
     assert!(codes(&report).contains(&"unknown-key"));
 }

@@ -55,6 +55,8 @@ impl Diagnostic {
 pub struct Report {
     name: String,
     text: String,
+    /// Where each line of the text begins.
+    lines: Vec<usize>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -71,7 +73,8 @@ impl Report {
     pub(crate) fn new(name: &str, text: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
         diagnostics.dedup();
-        Self { name: name.to_owned(), text: text.to_owned(), diagnostics }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.to_owned(), text: text.to_owned(), lines, diagnostics }
     }
 
     /// Each of them.
@@ -100,12 +103,15 @@ impl Report {
 
     /// Where a byte of the text stands.
     pub fn position(&self, byte: usize) -> Position {
-        let before = &self.text[..floor(&self.text, byte)];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Position {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].trim_start_matches('\u{feff}').chars().count() + 1,
-        }
+        let byte = floor(&self.text, byte);
+        let line = self.line(byte);
+        let before = self.text[self.lines[line]..byte].trim_start_matches('\u{feff}');
+        Position { line: line + 1, column: before.chars().count() + 1 }
+    }
+
+    /// Which line, from 0, a byte is in.
+    fn line(&self, byte: usize) -> usize {
+        self.lines.partition_point(|start| *start <= byte) - 1
     }
 }
 

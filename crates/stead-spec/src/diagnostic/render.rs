@@ -17,9 +17,12 @@ pub enum Style {
 /// How many columns a line of a report has at most, where the file's own lines let it.
 const WIDTH: usize = 110;
 
-/// How many bytes of lines longer than this are shown around the place: a file that is one long line would fill the
-/// screen for each mistake.
+/// Of lines with more bytes than this, only what is around the place is shown: a file that is one long line would fill
+/// the screen for each mistake.
 const LONG_LINE: usize = 2_000;
+
+/// How many bytes of a longer one are shown before and after the place.
+const AROUND: usize = 40;
 
 impl Report {
     /// One diagnostic, as shown to a person.
@@ -32,8 +35,7 @@ impl Report {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let hidden = diagnostic.secret.then(|| hide(&self.text, &diagnostic.span));
-        let excerpts = Excerpt::all(hidden.as_deref().unwrap_or(&self.text), diagnostic);
+        let excerpts = Excerpt::all(self, diagnostic);
         let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code.name()));
         for excerpt in &excerpts {
             let annotations = excerpt.places.iter().map(|(kind, span, label)| kind.span(span.clone()).label(*label));
@@ -53,57 +55,60 @@ struct Excerpt<'a> {
 }
 
 impl<'a> Excerpt<'a> {
-    fn all(text: &str, diagnostic: &'a Diagnostic) -> Vec<Self> {
+    fn all(report: &Report, diagnostic: &'a Diagnostic) -> Vec<Self> {
         let primary = (AnnotationKind::Primary, &diagnostic.span, diagnostic.reason.as_str());
         let related = diagnostic.related.iter().map(|(span, label)| (AnnotationKind::Context, span, label.as_str()));
         let places: Vec<_> = std::iter::once(primary).chain(related).collect();
-        let from = places.iter().map(|(_, span, _)| line_start(text, span.start)).min().unwrap_or_default();
-        let to = places.iter().map(|(_, span, _)| line_end(text, span.end)).max().unwrap_or(text.len());
-        let longest = text[from..to].split('\n').map(str::len).max().unwrap_or_default();
-        if longest > LONG_LINE {
-            return places.into_iter().map(|place| Self::of_long_line(text, place)).collect();
+        let from = places.iter().map(|(_, span, _)| report.line_start(span.start)).min().unwrap_or_default();
+        let to = places.iter().map(|(_, span, _)| report.line_end(span.end)).max().unwrap_or_default().max(from);
+        let secret = diagnostic.secret.then_some(&diagnostic.span);
+        let longest = report.text[from..to].split('\n').map(str::len).max().unwrap_or_default();
+        if longest <= LONG_LINE {
+            return vec![Self::cut(report, from..to, &places, secret)];
         }
-        let places = places.into_iter().map(|(kind, span, label)| (kind, clamp(text, span, from, to), label)).collect();
-        vec![Self { text: plain(&text[from..to]), line: line_number(text, from), places }]
+        let around = |place: (AnnotationKind, &Span, &'a str)| {
+            let (start, end) = (report.line_start(place.1.start), report.line_end(place.1.start));
+            let from = start.max(floor(&report.text, place.1.start.saturating_sub(AROUND)));
+            let to = end.min(floor(&report.text, place.1.start.saturating_add(AROUND))).max(from);
+            Self::cut(report, from..to, &[place], secret)
+        };
+        places.into_iter().map(around).collect()
     }
 
-    fn of_long_line(text: &str, (kind, span, label): (AnnotationKind, &Span, &'a str)) -> Self {
-        let start = line_start(text, span.start);
-        let from = start.max(floor(text, span.start.saturating_sub(40)));
-        let to = line_end(text, span.start).min(floor(text, span.start.saturating_add(40)));
-        let place = (kind, clamp(text, span, from, to), label);
-        Self { text: plain(&text[from..to]), line: line_number(text, start), places: vec![place] }
+    /// This part of the text, with these places in it, and without what is secret.
+    fn cut(report: &Report, part: Span, places: &[(AnnotationKind, &Span, &'a str)], secret: Option<&Span>) -> Self {
+        let within = |span: &Span| {
+            let start = floor(&report.text, span.start).clamp(part.start, part.end);
+            let end = floor(&report.text, span.end).clamp(start, part.end);
+            start - part.start..end - part.start
+        };
+        let places = places.iter().map(|(kind, span, label)| (*kind, within(span), *label)).collect();
+        let line = report.line(part.start) + 1;
+        let mut text = plain(&report.text[part.clone()]);
+        if let Some(secret) = secret.map(within) {
+            let stars: String =
+                text[secret.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
+            text.replace_range(secret, &stars);
+        }
+        Self { text, line, places }
     }
 }
 
-/// The text without what stands at `span`. Keeps the number of bytes, since spans count them.
-fn hide(text: &str, span: &Span) -> String {
-    let (from, to) = (floor(text, span.start), floor(text, span.end));
-    let stars = text[from..to].chars().flat_map(|c| std::iter::repeat_n(if c == '\n' { c } else { '*' }, c.len_utf8()));
-    text[..from].chars().chain(stars).chain(text[to..].chars()).collect()
+impl Report {
+    /// Where the line of a byte begins.
+    fn line_start(&self, byte: usize) -> usize {
+        self.lines[self.line(byte.min(self.text.len()))]
+    }
+
+    /// Where it ends, without what ends it.
+    fn line_end(&self, byte: usize) -> usize {
+        let next = self.lines.get(self.line(byte.min(self.text.len())) + 1);
+        next.map_or(self.text.len(), |next| next - 1)
+    }
 }
 
 /// What a terminal takes for a command, as something it shows. Keeps the number of bytes, since spans count them.
 fn plain(text: &str) -> String {
     let shown = |c: char| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { ' ' } else { c };
     text.chars().flat_map(|c| std::iter::repeat_n(shown(c), if shown(c) == c { 1 } else { c.len_utf8() })).collect()
-}
-
-fn clamp(text: &str, span: &Span, from: usize, to: usize) -> Span {
-    let start = floor(text, span.start).clamp(from, to);
-    let end = floor(text, span.end).clamp(start, to);
-    start - from..end - from
-}
-
-fn line_start(text: &str, byte: usize) -> usize {
-    text[..floor(text, byte)].rfind('\n').map_or(0, |at| at + 1)
-}
-
-fn line_end(text: &str, byte: usize) -> usize {
-    let byte = floor(text, byte);
-    text[byte..].find('\n').map_or(text.len(), |at| byte + at)
-}
-
-fn line_number(text: &str, byte: usize) -> usize {
-    text[..byte].matches('\n').count() + 1
 }
