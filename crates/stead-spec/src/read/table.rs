@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 use toml::map::Map as Entries;
 
-use super::{At, Field, FromToml, Presence, Reader, Value, nearest};
+use super::{At, Field, FromToml, Presence, Reader, Shape, Value, nearest};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// The keys of one table of the file, as they are asked for.
@@ -39,16 +39,22 @@ impl<'v, 'i> Keys<'v, 'i> {
 
     /// Reads one key.
     pub(crate) fn read<T: FromToml>(&self, name: &'static str, presence: Presence, reader: &mut Reader) -> Field<T> {
+        // Told already, as an unknown key.
+        let misspelt = self.misspelt.contains(&name);
         match self.entries.get(name) {
             Some(value) => reader.within(name, |reader| match T::from_toml(value, reader) {
-                Some(read) => Field::Is(At { value: read, span: value.span() }),
+                Some(mut read) => {
+                    if misspelt {
+                        read.is_in_part();
+                    }
+                    Field::Is(At { value: read, span: value.span() })
+                }
                 None => Field::Broken,
             }),
-            // Told already, as an unknown key.
-            None if self.misspelt.contains(&name) => Field::Broken,
+            None if misspelt => Field::Broken,
             None => {
                 if presence == Presence::Needed {
-                    reader.missing_key(name, &self.span, &T::shape().example());
+                    reader.missing_key(name, &self.span, &T::shape());
                 }
                 Field::Missing
             }
@@ -69,13 +75,14 @@ impl Reader {
         self.report(Diagnostic::new(Code::UnknownKey, span, message, "this key means nothing here", remedy));
     }
 
-    fn missing_key(&mut self, name: &str, span: &Span, example: &str) {
-        let (message, remedy) = if self.path.is_empty() {
-            let table = example.is_empty() || example.starts_with('{');
-            let header = if table { format!("a table `[{name}]`") } else { format!("`{name} = {example}`") };
-            (format!("the file has no `{name}`"), format!("add {header}"))
-        } else {
-            (format!("`{}` has no `{name}`", self.path()), format!("add `{name} = {example}`"))
+    fn missing_key(&mut self, name: &str, span: &Span, shape: &Shape) {
+        let at_top = self.path.is_empty();
+        let message =
+            if at_top { format!("the file has no `{name}`") } else { format!("`{}` has no `{name}`", self.path()) };
+        let remedy = match shape {
+            Shape::Map { .. } if at_top => format!("add a table `[{name}.NAME]`, with a name of your choice"),
+            Shape::Table(..) if at_top => format!("add a table `[{name}]`"),
+            shape => format!("add `{name} = {}`", shape.example()),
         };
         self.report(Diagnostic::new(Code::MissingKey, span, message, format!("`{name}` has to be in here"), remedy));
     }

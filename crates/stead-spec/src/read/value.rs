@@ -14,6 +14,9 @@ pub(crate) trait FromToml: Sized {
 
     /// What it may hold.
     fn shape() -> Shape;
+
+    /// Takes note that more of it stands under a misspelt name.
+    fn is_in_part(&mut self) {}
 }
 
 impl Reader {
@@ -178,6 +181,10 @@ impl<K: Text, T: FromToml> FromToml for Map<K, T> {
             }
         }
         Some(map)
+    }
+
+    fn is_in_part(&mut self) {
+        self.whole = false;
     }
 
     fn shape() -> Shape {
