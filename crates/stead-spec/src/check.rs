@@ -141,7 +141,10 @@ pub(crate) fn renames<'t, K, T: 't>(
     for (name, table) in tables.entries() {
         let Some(old) = was(&table.value).get() else { continue };
         let now = &name.value;
-        if let Some((key, _)) = tables.find(&old.value) {
+        if old.value == *now {
+            let message = format!("`{now}` was `{now}`");
+            out.push(Diagnostic::new(Code::WasCollides, &old.span, message, "that is its name", "take `was` out"));
+        } else if let Some((key, _)) = tables.find(&old.value) {
             let message = format!("`{now}` was `{}`, which is still in the file", old.value);
             let remedy = format!("if it was renamed, take `[{kind}.{}]` out; else take `was` out", old.value);
             let still = Diagnostic::new(Code::WasCollides, &old.span, message, "the name is in use", remedy);

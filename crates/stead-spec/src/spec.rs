@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use crate::backup::{self, Backup};
 use crate::check::Findings;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::disks::{self, Unlock};
+use crate::disks::{self, Lock, Unlock};
 use crate::file::File;
 use crate::host::{self, Admin, Cluster, Host, Node};
 use crate::machines::{self, Image, Machine};
@@ -153,6 +153,11 @@ impl Spec {
     /// Who must answer before a data disk opens. No node answers for its own disks alone.
     pub fn unlock(&self) -> &Unlock {
         &self.unlock
+    }
+
+    /// What opens the disks of one node.
+    pub fn lock(&self, node: &NodeName) -> Lock {
+        self.unlock.for_node(node, &self.nodes.keys().collect::<Vec<_>>())
     }
 
     /// The volumes.

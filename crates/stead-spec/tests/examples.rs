@@ -1,10 +1,8 @@
 //! The examples are what they say they are.
 
-use std::collections::BTreeSet;
-
 use stead_spec::diagnostic::{Code, Style};
 use stead_spec::network::Carrier;
-use stead_spec::volumes::Content;
+use stead_spec::volumes::{Content, Layout};
 use stead_spec::{Spec, parse};
 
 /// Reads an example, which has these warnings and nothing worse.
@@ -27,7 +25,7 @@ fn text(value: &impl ToString) -> String {
 
 #[test]
 fn minimal() {
-    let spec = example("minimal.toml", &[Code::UnlockByAllNodes]);
+    let spec = example("minimal.toml", &[Code::UnlockByNodes]);
     let nodes: Vec<_> =
         spec.nodes().values().map(|node| (text(&node.name), text(&node.core), node.disks.len())).collect();
     assert_eq!(
@@ -47,12 +45,14 @@ fn minimal() {
 #[test]
 fn pi() {
     let spec = example("pi.toml", &[]);
-    let Content::Replicated { copies, sets, .. } = &spec.volumes().values().next().expect("a volume").content else {
+    let Content::Replicated { copies, nodes, arbiters, .. } =
+        &spec.volumes().values().next().expect("a volume").content
+    else {
         panic!("gv0 is replicated");
     };
     assert_eq!(copies.get(), 2);
-    let bricks: Vec<_> = sets.iter().flatten().map(|brick| (text(&brick.node), brick.arbiter)).collect();
-    assert_eq!(bricks, [("pi1".to_owned(), false), ("pi2".to_owned(), false), ("pi3".to_owned(), true)]);
+    assert_eq!(nodes.keys().map(text).collect::<Vec<_>>(), ["pi1", "pi2"]);
+    assert_eq!(arbiters.keys().map(text).collect::<Vec<_>>(), ["pi3"]);
     assert_eq!(spec.core().links.len(), 1);
 }
 
@@ -61,19 +61,11 @@ fn five() {
     let spec = example("five.toml", &[]);
     let of = |name: &str| {
         let volume = spec.volumes().values().find(|volume| volume.name.as_ref() == name).expect(name);
-        let Content::Replicated { sets, .. } = &volume.content else { panic!("{name} is replicated") };
-        sets.clone()
+        let Content::Replicated { copies, layout, nodes, .. } = &volume.content else { panic!("{name} is replicated") };
+        (copies.get(), *layout, nodes.len())
     };
-    assert_eq!(of("large").len(), 1);
-    let fast = of("fast");
-    assert_eq!(fast.len(), 5);
-    for set in &fast {
-        let nodes: BTreeSet<_> = set.iter().map(|brick| &brick.node).collect();
-        assert_eq!(nodes.len(), 3, "{set:?}");
-    }
-    // Every disk is in three sets, each with another part.
-    let parts: BTreeSet<_> = fast.iter().flatten().map(|brick| (&brick.disk, brick.part)).collect();
-    assert_eq!(parts.len(), 15);
+    assert_eq!(of("large"), (3, Layout::Plain, 3));
+    assert_eq!(of("fast"), (3, Layout::Chained, 5));
     let inside = spec.networks().values().find(|network| network.name.as_ref() == "inside").expect("inside");
     assert!(matches!(inside.carrier, Carrier::Core { .. }));
     assert_eq!(inside.mtu.get(), 1500, "the core has room for whole packets");

@@ -10,7 +10,17 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
     for (name, at) in file.backup.entries() {
         let table = &at.value;
         what(file, table, out);
+        nothing(file, name, table, out);
+        let mut seen: Vec<&VolumeName> = Vec::new();
         for target in table.to.items() {
+            if let Some(volume) = target.value.volume.get() {
+                if seen.contains(&&volume.value) {
+                    let message = format!("backup `{}` goes to `{}` twice", name.value, volume.value);
+                    let remedy = "take one of them out";
+                    out.push(Diagnostic::new(Code::ListedTwice, &volume.span, message, "a second time", remedy));
+                }
+                seen.push(&volume.value);
+            }
             self::target(file, target, out);
             on_itself(file, name, table, target, out);
         }
@@ -30,6 +40,17 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
         }
     }
     renames("backup", &file.backup, |table| &table.was, out);
+}
+
+/// A backup of nothing is no backup.
+fn nothing(file: &File, name: &At<BackupName>, table: &BackupTable, out: &mut Findings) {
+    let Some(Machines::Of(list)) = table.machines.value() else { return };
+    if list.items.is_empty() && list.whole && table.volumes.items().next().is_none() && file.machine.is_whole() {
+        let message = format!("backup `{}` is of nothing", name.value);
+        let span = table.machines.get().map_or(&name.span, |machines| &machines.span);
+        let remedy = "leave `machines` out for all of them, or name some, or some `volumes`";
+        out.push(Diagnostic::new(Code::MissingKey, span, message, "an empty list", remedy));
+    }
 }
 
 fn what(file: &File, table: &BackupTable, out: &mut Findings) {
@@ -110,7 +131,7 @@ fn on_itself(file: &File, name: &At<BackupName>, table: &BackupTable, target: &A
         on_it.map(|(machine, _)| format!("machine `{}`", machine.value))
     };
     if let (Some(what), false) = (what, others) {
-        let message = format!("backup `{}` of {what} is only on `{}`, where that is itself", name.value, volume.value);
+        let message = format!("backup `{}` of {what} is on the same volume, `{}`", name.value, volume.value);
         let remedy = "add another place to `to`: another volume, or a computer elsewhere";
         out.push(Diagnostic::new(Code::BackupOnItself, &volume.span, message, "both would be lost together", remedy));
     }

@@ -21,7 +21,7 @@ table! {
         need to: List<TargetTable>,
         /// How many are kept.
         may keep: KeepTable,
-        /// How often a machine is restored from it, in secret, and compared. Default: `7d`.
+        /// How often a machine is restored from it, beside the real one, and compared. Default: `7d`.
         may prove: Period,
         /// How often all of its bytes are read and checked. Default: `30d`.
         may verify: Period,

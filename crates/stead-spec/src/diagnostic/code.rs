@@ -75,6 +75,8 @@ codes! {
         EvenNodes = "even-nodes",
         /// One number for two nodes, or for two switches.
         NumberTwice = "number-twice",
+        /// A new name that would be a new number.
+        NumberChanges = "number-changes",
         /// Two nodes that ssh reaches at the same place.
         SshTwice = "ssh-twice",
         /// An admin that no key lets in.
@@ -99,6 +101,8 @@ codes! {
         NoNic = "no-nic",
         /// A network on switches that aren't linked with each other.
         SwitchesNotLinked = "switches-not-linked",
+        /// Networks that share a switch and are not on the same ones.
+        SwitchesDiffer = "switches-differ",
         /// Frames longer than what carries them.
         MtuTooLarge = "mtu-too-large",
         /// The core's pool has no room for one network a switch.
@@ -113,6 +117,8 @@ codes! {
         DiskTwice = "disk-twice",
         /// A node without a data disk.
         NoDataDisk = "no-data-disk",
+        /// A part of the policy that names nobody.
+        UnlockNobody = "unlock-nobody",
         /// Nothing that can happen at a boot opens the disks.
         UnlockNever = "unlock-never",
         /// Who steals one node has all that opens its disks.
@@ -143,6 +149,8 @@ codes! {
         HaOnLocalDisk = "ha-on-local-disk",
         /// A machine where none may run.
         MachineOnArbiter = "machine-on-arbiter",
+        /// Machines that keep away from each other, on one node.
+        ApartTogether = "apart-together",
         /// Machines that wait for each other.
         StartCycle = "start-cycle",
 
@@ -153,6 +161,10 @@ codes! {
         BadRange = "bad-range",
         /// Not as many addresses as the router has members.
         RouterMembers = "router-members",
+        /// Something of the router's on a network that it doesn't route for.
+        NotRouted = "not-routed",
+        /// Somebody on the network on which a pair of routers tell each other of connections.
+        SyncShared = "sync-shared",
         /// Two forwards of the same port.
         ForwardTwice = "forward-twice",
         /// Packets for a machine whose address nobody knows.
@@ -161,14 +173,21 @@ codes! {
     Warning {
         /// ssh goes to another address than the file gives the node.
         SshElsewhere = "ssh-elsewhere",
-        /// Who takes all PCs has all that opens the disks.
-        UnlockByAllNodes = "unlock-by-all-nodes",
+        /// Who takes enough PCs has all that opens their disks.
+        UnlockByNodes = "unlock-by-nodes",
         /// One node that stays off keeps the others' disks closed.
         UnlockNeedsAllNodes = "unlock-needs-all-nodes",
         /// Something between power-on and the first machine goes through a gateway.
         UnlockBehindGateway = "unlock-behind-gateway",
         /// A backup on what it backs up.
         BackupOnItself = "backup-on-itself",
+    }
+}
+
+impl Code {
+    /// Whether it is of something that lacks, so that all places that miss it are mended at once.
+    pub(crate) const fn merges(self) -> bool {
+        matches!(self, Self::UnknownName | Self::NoNic | Self::TwoGateways)
     }
 }
 

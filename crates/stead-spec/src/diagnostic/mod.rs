@@ -2,7 +2,9 @@
 
 mod code;
 mod render;
+mod secret;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 pub use code::{Code, Severity};
@@ -26,8 +28,6 @@ pub struct Diagnostic {
     pub related: Vec<(Span, String)>,
     /// What to do.
     pub remedy: String,
-    /// Whether what stands there is a secret: nobody shows it.
-    pub secret: bool,
 }
 
 impl Diagnostic {
@@ -40,7 +40,7 @@ impl Diagnostic {
         remedy: impl Into<String>,
     ) -> Self {
         let (message, reason, remedy) = (message.into(), reason.into(), remedy.into());
-        Self { code, message, span: span.clone(), reason, related: Vec::new(), remedy, secret: false }
+        Self { code, message, span: span.clone(), reason, related: Vec::new(), remedy }
     }
 
     /// The same, with another place that has to do with it.
@@ -54,6 +54,7 @@ impl Diagnostic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     name: String,
+    /// Without private keys, which nobody shows.
     text: String,
     /// Where each line of the text begins.
     lines: Vec<usize>,
@@ -72,9 +73,9 @@ pub struct Position {
 impl Report {
     pub(crate) fn new(name: &str, text: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
-        diagnostics.dedup();
+        let diagnostics = merged(diagnostics);
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { name: name.to_owned(), text: text.to_owned(), lines, diagnostics }
+        Self { name: name.to_owned(), text: secret::hidden(text), lines, diagnostics }
     }
 
     /// Each of them.
@@ -113,6 +114,24 @@ impl Report {
     fn line(&self, byte: usize) -> usize {
         self.lines.partition_point(|start| *start <= byte) - 1
     }
+}
+
+/// The same mistake at several places is one: what is missing is missing once.
+fn merged(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut merged: Vec<Diagnostic> = Vec::new();
+    let mut told: HashMap<(Code, String), usize> = HashMap::new();
+    for diagnostic in diagnostics {
+        let same = (diagnostic.code, diagnostic.message.clone());
+        match told.get(&same).and_then(|at| merged.get_mut(*at)).filter(|_| same.0.merges()) {
+            Some(first) if first.span == diagnostic.span => {}
+            Some(first) => first.related.push((diagnostic.span, diagnostic.reason)),
+            None => {
+                told.insert(same, merged.len());
+                merged.push(diagnostic);
+            }
+        }
+    }
+    merged
 }
 
 /// The nearest place at or before `byte` where the text can be cut.

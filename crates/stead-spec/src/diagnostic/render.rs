@@ -61,22 +61,21 @@ impl<'a> Excerpt<'a> {
         let places: Vec<_> = std::iter::once(primary).chain(related).collect();
         let from = places.iter().map(|(_, span, _)| report.line_start(span.start)).min().unwrap_or_default();
         let to = places.iter().map(|(_, span, _)| report.line_end(span.end)).max().unwrap_or_default().max(from);
-        let secret = diagnostic.secret.then_some(&diagnostic.span);
         let longest = report.text[from..to].split('\n').map(str::len).max().unwrap_or_default();
         if longest <= LONG_LINE {
-            return vec![Self::cut(report, from..to, &places, secret)];
+            return vec![Self::cut(report, from..to, &places)];
         }
         let around = |place: (AnnotationKind, &Span, &'a str)| {
             let (start, end) = (report.line_start(place.1.start), report.line_end(place.1.start));
             let from = start.max(floor(&report.text, place.1.start.saturating_sub(AROUND)));
             let to = end.min(floor(&report.text, place.1.start.saturating_add(AROUND))).max(from);
-            Self::cut(report, from..to, &[place], secret)
+            Self::cut(report, from..to, &[place])
         };
         places.into_iter().map(around).collect()
     }
 
-    /// This part of the text, with these places in it, and without what is secret.
-    fn cut(report: &Report, part: Span, places: &[(AnnotationKind, &Span, &'a str)], secret: Option<&Span>) -> Self {
+    /// This part of the text, with these places in it.
+    fn cut(report: &Report, part: Span, places: &[(AnnotationKind, &Span, &'a str)]) -> Self {
         let within = |span: &Span| {
             let start = floor(&report.text, span.start).clamp(part.start, part.end);
             let end = floor(&report.text, span.end).clamp(start, part.end);
@@ -84,12 +83,7 @@ impl<'a> Excerpt<'a> {
         };
         let places = places.iter().map(|(kind, span, label)| (*kind, within(span), *label)).collect();
         let line = report.line(part.start) + 1;
-        let mut text = plain(&report.text[part.clone()]);
-        if let Some(secret) = secret.map(within) {
-            let stars: String =
-                text[secret.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
-            text.replace_range(secret, &stars);
-        }
+        let text = plain(&report.text[part]);
         Self { text, line, places }
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::table::{Group, UnlockTable};
-use super::{Lock, Unlocker, build};
+use super::{Lock, Unlock, Unlocker, VAULT, build};
 use crate::check::{Claim, Findings, claimed_once, key, one_of, refer, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::file::File;
@@ -24,10 +24,18 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
 fn disks(file: &File, out: &mut Findings) {
     let mut claims = Vec::new();
     for (name, node) in file.node.entries() {
-        let mut own = Vec::new();
+        let (mut own, mut empty) = (Vec::new(), false);
         for (volume, list) in node.value.disks.entries() {
-            refer(volume, "volume", &file.volume, out);
+            if volume.value.as_ref() != VAULT {
+                refer(volume, "volume", &file.volume, out);
+            }
             let who = format!("`{}` of node `{}`", volume.value, name.value);
+            if list.value.items.is_empty() && list.value.whole {
+                let message = format!("node `{}` gives `{}` no disk", name.value, volume.value);
+                let remedy = "name one, or take the key out";
+                out.push(Diagnostic::new(Code::NoDisks, &list.span, message, "an empty list", remedy));
+                empty = true;
+            }
             own.extend(list.value.items.iter().map(|disk| &disk.value));
             claims.extend(list.value.items.iter().map(|disk| Claim::new(disk.value.serial(), &disk.span, who.clone())));
         }
@@ -40,11 +48,11 @@ fn disks(file: &File, out: &mut Findings) {
             }
         }
         let lost = node.value.disks.entries().any(|(_, list)| !list.value.whole);
-        if own.is_empty() && !lost && node.value.disks.is_whole() {
+        if own.is_empty() && !lost && !empty && node.value.disks.is_whole() {
             let message = format!("node `{}` has no data disk", name.value);
             let reason = "its secrets must not lie on the OS disk, which isn't encrypted";
-            let remedy =
-                "add at least one: `disks = { gv0 = [\"ata-…\"] }`; `ls -l /dev/disk/by-id` on the node shows them";
+            let remedy = "add at least one: `disks = { gv0 = [\"ata-…\"] }`, or `vault` for no volume; `ls -l /dev/disk/by-id` on the node \
+                          shows them";
             let place = node.value.disks.get().map_or(&name.span, |disks| &disks.span);
             out.push(Diagnostic::new(Code::NoDataDisk, place, message, reason, remedy));
         }
@@ -66,6 +74,12 @@ fn shape(table: &UnlockTable, span: &Span, out: &mut Findings) {
     }
     for group in [&table.all, &table.any].into_iter().filter_map(|group| group.value()) {
         if let Group::Of(list) = group {
+            if list.items.is_empty() && list.whole {
+                let message = "a part of `unlock` that names nobody";
+                let reason = "an empty list";
+                let remedy = "say who has to answer: `any = \"nodes\"`, or a list of tangs";
+                out.push(Diagnostic::new(Code::UnlockNobody, span, message, reason, remedy));
+            }
             list.items.iter().for_each(|item| shape(&item.value, &item.span, out));
         }
     }
@@ -96,14 +110,26 @@ fn tangs(file: &File, unlock: &UnlockTable, out: &mut Findings) {
 /// Whose a tang's address is, and what is on the way to it.
 fn place(file: &File, tang: &At<TangUrl>, address: Ipv4Addr, out: &mut Findings) {
     let of_machines = crate::machines::claims(file).into_iter();
-    let of_machines = of_machines.chain(crate::router::machine_claims(file));
+    let of_machines = of_machines.chain(crate::router::own_claims(file));
     if let Some(on) = of_machines.map(|on| on.claim).find(|claim| claim.value.get() == address) {
-        let message = format!("the tang {} is {}, which runs on the disks it should open", tang.value, on.who);
-        let reason = "it can't answer before the disks are open";
+        let message = format!("the tang {} is {}, which is part of this cluster", tang.value, on.who);
+        let reason = "it can't answer before the disks are open, or is stolen with them";
         let remedy = "put that tang on a computer that is no machine of this cluster";
         out.push(
             Diagnostic::new(Code::MachineBeforeBoot, &tang.span, message, reason, remedy).and(&on.span, "its address"),
         );
+        return;
+    }
+    let over = file.network.entries().find(|(_, network)| {
+        network.value.over.get().is_some()
+            && network.value.subnet.value().is_some_and(|subnet| subnet.contains(address))
+    });
+    if let Some((network, _)) = over {
+        let message = format!("the tang {} is on `{}`, where only machines are", tang.value, network.value);
+        let reason = "a machine runs on the disks that this tang should open";
+        let remedy = "put that tang on a network with a switch of its own";
+        let inside = Diagnostic::new(Code::MachineBeforeBoot, &tang.span, message, reason, remedy);
+        out.push(inside.and(&network.span, "goes over the core"));
         return;
     }
     for (node, _) in file.node.entries() {
@@ -142,38 +168,46 @@ fn place(file: &File, tang: &At<TangUrl>, address: Ipv4Addr, out: &mut Findings)
 
 /// What the policy means for a boot, and for a thief.
 fn thefts(file: &File, out: &mut Findings) {
-    let Some(unlock) = build(file).filter(|_| file.node.get().is_some() && file.node.is_whole()) else { return };
+    let Some(unlock) = build(file).filter(Unlock::names_somebody) else { return };
+    if file.node.get().is_none() || !file.node.is_whole() {
+        return;
+    }
     let nodes: Vec<&NodeName> = file.node.entries().map(|(name, _)| &name.value).collect();
     if nodes.len() < LEAST_NODES {
         // That there are too few says it all.
         return;
     }
-    let span = file.unlock.get().or(None).map(|at| at.span.clone());
-    let Some(span) = span.or_else(|| file.cluster.get().map(|at| at.span.clone())) else { return };
+    // Where the file says nothing, it is said to be the cluster's.
+    let span = file.unlock.get().map(|at| &at.span).or(file.cluster.get().map(|at| &at.span));
+    let Some(span) = span else { return };
     let locks: Vec<(&NodeName, Lock)> = nodes.iter().map(|node| (*node, unlock.for_node(node, &nodes))).collect();
     let holder = |unlocker: &Unlocker| whose(file, unlocker);
 
-    if let Some((node, _)) = locks.iter().find(|(_, lock)| !lock.opens(&|_| true)) {
-        let message = format!("nothing opens the disks of node `{node}`, even if everyone answers");
-        let remedy = "say who has to answer: `any = \"nodes\"`, or a list of tangs";
-        out.push(Diagnostic::new(Code::UnlockNever, &span, message, "an `any` of nobody", remedy));
-        return;
-    }
-    let alone = |node: &NodeName, lock: &Lock| lock.opens(&|by| holder(by).as_ref() == Some(node));
-    if let Some((node, _)) = locks.iter().find(|(node, lock)| alone(node, lock)) {
+    let stolen = fewest_stolen(&nodes, &locks, &holder);
+    if let Some((1, node)) = stolen {
         let message = format!("who steals node `{node}` has all that opens its disks");
-        let reason = "satisfied by what is on that node itself, or by nobody at all";
+        let reason = "what is on that node itself is enough";
         let remedy = "ask for another node too, or for a tang outside: `any = \"nodes\"`";
-        out.push(Diagnostic::new(Code::UnlockByOneNode, &span, message, reason, remedy));
+        out.push(Diagnostic::new(Code::UnlockByOneNode, span, message, reason, remedy));
         return;
     }
-    if locks.iter().any(|(_, lock)| lock.opens(&|by| holder(by).is_some())) {
-        let message = "who takes all nodes has all that opens their disks";
-        let reason =
-            if file.unlock.is_missing() { "the file has no `[unlock]`" } else { "no tang outside is asked for" };
+    if let Some((number, _)) = stolen {
+        let how_many = if number == nodes.len() {
+            "all nodes".to_owned()
+        } else {
+            format!("{number} of the {} nodes", nodes.len())
+        };
+        let message = format!("who takes {how_many} has all that opens their disks");
+        let reason = match file.unlock.get() {
+            None => "the file has no `[unlock]`",
+            Some(at) if at.value.tangs().iter().any(|tang| tang.get().is_some()) => {
+                "the nodes do without the tang outside"
+            }
+            Some(_) => "no tang outside is asked for",
+        };
         let remedy = "put a tang elsewhere in the house, and ask for it: `all = [{ any = \"nodes\" }, { tang = \
                       \"http://192.168.0.2:7500\", thumbprint = \"…\" }]` in `[unlock]`";
-        out.push(Diagnostic::new(Code::UnlockByAllNodes, &span, message, reason, remedy));
+        out.push(Diagnostic::new(Code::UnlockByNodes, span, message, reason, remedy));
     }
     let without = |dead: &NodeName, lock: &Lock| lock.opens(&|by| holder(by).as_ref() != Some(dead));
     let stuck = nodes.iter().find_map(|dead| {
@@ -184,8 +218,24 @@ fn thefts(file: &File, out: &mut Findings) {
         let message = format!("while node `{dead}` is off, the disks of node `{node}` stay closed");
         let remedy = "ask for any of the nodes, not for all: `any = \"nodes\"`";
         let reason = "one dead PC stops the cluster at its next boot";
-        out.push(Diagnostic::new(Code::UnlockNeedsAllNodes, &span, message, reason, remedy));
+        out.push(Diagnostic::new(Code::UnlockNeedsAllNodes, span, message, reason, remedy));
     }
+}
+
+/// How many nodes a thief takes to open the disks of one of them, and which one; nothing if all of them aren't enough.
+/// One, two, or all: what a policy asks between two and all isn't worth the search.
+fn fewest_stolen<'n>(
+    nodes: &[&'n NodeName],
+    locks: &[(&'n NodeName, Lock)],
+    holder: &impl Fn(&Unlocker) -> Option<NodeName>,
+) -> Option<(usize, &'n NodeName)> {
+    let opens =
+        |lock: &Lock, stolen: &[&NodeName]| lock.opens(&|by| holder(by).is_some_and(|node| stolen.contains(&&node)));
+    let by_one = locks.iter().find(|(node, lock)| opens(lock, &[node])).map(|(node, _)| (1, *node));
+    let by_two = || locks.iter().find(|(node, lock)| nodes.iter().any(|other| opens(lock, &[node, other])));
+    let by_all = || locks.iter().find(|(_, lock)| opens(lock, nodes));
+    let by_two = || by_two().map(|(node, _)| (2, *node));
+    by_one.or_else(by_two).or_else(|| by_all().map(|(node, _)| (nodes.len(), *node)))
 }
 
 /// The node that an answer comes from, if it comes from one: also of an "outside" tang that is at a node's address.

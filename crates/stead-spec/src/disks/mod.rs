@@ -3,19 +3,32 @@
 mod check;
 pub(crate) mod table;
 
+use crate::check::Claim;
 use crate::file::File;
-use crate::read::Field;
-use crate::units::{NodeName, TangUrl, Thumbprint};
+use crate::read::{At, Field};
+use crate::units::{Address, NodeName, TangHost, TangUrl, Thumbprint, VolumeName};
 use table::{Group, UnlockTable};
 
 pub(crate) use check::check;
 
+/// The word in a node's `disks` for disks that are for no volume.
+pub(crate) const VAULT: &str = "vault";
+
+/// What a data disk is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DiskUse {
+    /// A part of a volume.
+    Volume(VolumeName),
+    /// For the node's own: its secrets, swap and measurements.
+    Vault,
+}
+
 /// A policy for opening data disks, as the file says it: the same for all nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unlock {
-    /// Each of these.
+    /// Each of these. Never empty.
     All(Vec<Self>),
-    /// At least one of these.
+    /// At least one of these. Never empty.
     Any(Vec<Self>),
     /// The tang of each other node.
     AllNodes,
@@ -73,6 +86,18 @@ impl Unlock {
     }
 }
 
+impl Unlock {
+    /// Whether each part of it names somebody.
+    pub(crate) fn names_somebody(&self) -> bool {
+        match self {
+            Self::All(policies) | Self::Any(policies) => {
+                !policies.is_empty() && policies.iter().all(Self::names_somebody)
+            }
+            Self::AllNodes | Self::AnyNode | Self::Tang(_) => true,
+        }
+    }
+}
+
 impl Lock {
     /// Whether it opens when exactly those answer that `answers` says.
     pub fn opens(&self, answers: &impl Fn(&Unlocker) -> bool) -> bool {
@@ -82,6 +107,16 @@ impl Lock {
             Self::By(unlocker) => answers(unlocker),
         }
     }
+}
+
+/// The addresses of the tangs outside.
+pub(crate) fn tang_claims(file: &File) -> Vec<Claim<Address>> {
+    let tangs = file.unlock.value().map(UnlockTable::tangs).unwrap_or_default();
+    let claim = |tang: &At<TangUrl>| match tang.value.host() {
+        TangHost::Address(address) => Some(Claim::new(Address::new(*address).ok()?, &tang.span, "a tang")),
+        TangHost::Name(_) => None,
+    };
+    tangs.into_iter().filter_map(Field::get).filter_map(claim).collect()
 }
 
 /// The policy, if the file has one that can be read; any one of the other nodes, if it has none.

@@ -4,11 +4,12 @@ use super::table::NodeTable;
 use crate::check::{Claim, Findings, claimed_once, count, listed_once, refer, renames};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::file::File;
-use crate::network::Origin;
+use crate::network::{CORE, Origin};
 use crate::read::{At, Field};
 use crate::units::{NodeName, Number, PublicKey};
 
 pub(crate) fn check(file: &File, out: &mut Findings) {
+    domain(file, out);
     members(file, out);
     numbers(file, out);
     admins(file, out);
@@ -27,6 +28,16 @@ pub(crate) fn number_in(name: &str) -> Option<Number> {
     let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let number = name[name.len() - digits..].parse().ok()?;
     Number::new(number).ok()
+}
+
+/// `NODE.core` is a node's name in the core.
+fn domain(file: &File, out: &mut Findings) {
+    let domain = file.cluster.value().and_then(|cluster| cluster.domain.get());
+    if let Some(domain) = domain.filter(|domain| domain.value.as_ref() == CORE) {
+        let reason = "a node's name would be its name in the core";
+        let remedy = "write another domain, such as \"home.arpa\"";
+        out.push(Diagnostic::new(Code::BadValue, &domain.span, format!("the domain `{CORE}`"), reason, remedy));
+    }
 }
 
 /// Of fewer, no majority is left when one dies.
@@ -56,27 +67,39 @@ fn numbers(file: &File, out: &mut Findings) {
     let mut claims = Vec::new();
     for (name, table) in file.node.entries() {
         let said = table.value.number.get().map_or(&name.span, |number| &number.span);
-        match node_number(&name.value, &table.value) {
-            Some(number) => claims.push(Claim::new(number, said, format!("node `{}`", name.value))),
-            None if table.value.number.is_missing() => out.push(no_number("node", name)),
-            None => {}
+        let number = node_number(&name.value, &table.value);
+        if let Some(changes) = renumbered("node", name, &table.value.number, &table.value.was) {
+            out.push(changes);
+        } else if let Some(number) = number {
+            claims.push(Claim::new(number, said, format!("node `{}`", name.value)));
+        } else if table.value.number.is_missing() {
+            out.push(no_number("node", name));
         }
-        renumbered(name, &table.value, out);
     }
     let remedy = "write another one as `number = …`; never one that a node had before";
     claimed_once(claims, Code::NumberTwice, "the number", remedy, out);
 }
 
 /// A number is part of addresses: it stays when the name changes.
-fn renumbered(name: &At<NodeName>, table: &NodeTable, out: &mut Findings) {
-    let (Some(was), Field::Missing) = (table.was.get(), &table.number) else { return };
-    let (Some(now), Some(before)) = (number_in(name.value.as_ref()), number_in(was.value.as_ref())) else { return };
-    if now != before {
-        let message = format!("renaming `{}` to `{}` would change its number", was.value, name.value);
-        let reason = format!("it was {before}, and its name ends in {now} now");
-        let remedy = format!("write `number = {before}`, so that its addresses stay");
-        out.push(Diagnostic::new(Code::NumberTwice, &name.span, message, reason, remedy));
+pub(crate) fn renumbered<N: AsRef<str> + std::fmt::Display>(
+    kind: &str,
+    name: &At<N>,
+    number: &Field<Number>,
+    was: &Field<N>,
+) -> Option<Diagnostic> {
+    let was = was.get().filter(|_| number.is_missing())?;
+    let before = number_in(was.value.as_ref())?;
+    let now = number_in(name.value.as_ref());
+    if now == Some(before) {
+        return None;
     }
+    let message = format!("renaming {kind} `{}` to `{}` would change its number", was.value, name.value);
+    let reason = match now {
+        Some(now) => format!("it was {before}, and its name ends in {now} now"),
+        None => format!("it was {before}, and its name has none now"),
+    };
+    let remedy = format!("write `number = {before}`, so that its addresses stay");
+    Some(Diagnostic::new(Code::NumberChanges, &name.span, message, reason, remedy).and(&was.span, "its name before"))
 }
 
 /// Nothing says the number of this node or switch.
@@ -121,7 +144,7 @@ fn ssh(file: &File, out: &mut Findings) {
         Some(Claim::new(place, &target.span, format!("node `{}`", name.value)))
     });
     let remedy = "write where ssh reaches each of them";
-    claimed_once(targets, Code::SshTwice, "ssh at", remedy, out);
+    claimed_once(targets, Code::SshTwice, "the place for ssh", remedy, out);
     for (name, table) in file.node.entries() {
         let Some(target) = table.value.ssh.get() else { continue };
         let Ok(asked) = target.value.host().parse::<std::net::Ipv4Addr>() else { continue };
@@ -175,8 +198,10 @@ pub(crate) fn names(file: &File, out: &mut Findings) {
     let router = file.router.value();
     let hosts = router.into_iter().flat_map(|router| router.host.entries());
     let hosts = hosts.map(|(name, _)| Claim::new(name.value.to_string(), &name.span, "a host of the router"));
+    // A rule of the router's names networks and computers alike.
+    let networks = file.network.entries().map(|(name, _)| Claim::new(name.value.to_string(), &name.span, "a network"));
     let mut owners = BTreeMap::new();
-    for claim in nodes.chain(machines).chain(hosts) {
+    for claim in networks.chain(nodes).chain(machines).chain(hosts) {
         if let Some(first) = owners.get(&claim.value) {
             let Claim { span, who, .. }: &Claim<String> = first;
             let message = format!("`{}` is {who} and {}", claim.value, claim.who);
@@ -184,7 +209,7 @@ pub(crate) fn names(file: &File, out: &mut Findings) {
                 Code::NameTwice,
                 &claim.span,
                 message,
-                "one name in the cluster's domain leads to one computer",
+                "a name leads to one thing",
                 "give one of them another name",
             );
             out.push(twice.and(span, format!("{who} has it")));

@@ -5,15 +5,16 @@ pub(crate) mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::disks::{DiskUse, VAULT};
 use crate::file::File;
 use crate::network::{Core, Origin};
 use crate::units::{
     Address, AdminName, AgeRecipient, Bytes, ClusterId, ClusterName, DiskId, Domain, Interface, Mac, NetworkName,
     NodeName, Number, PackageName, PublicKey, Server, SshTarget, SwitchName, SysctlKey, TimeOfDay, TimeZone,
-    VolumeName, WipeToken,
+    VolumeName, WipeToken, number,
 };
 
-pub(crate) use check::{LEAST_NODES, check, names, no_number, node_number, number_in};
+pub(crate) use check::{LEAST_NODES, check, names, no_number, node_number, number_in, renumbered};
 
 /// The cluster itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Host {
     pub ntp: Vec<Server>,
     /// When security updates are installed.
     pub updates: TimeOfDay,
+    /// How many times longer than usual nodes wait for each other.
+    pub patience: Patience,
     /// Swap of each node.
     pub swap: Option<Bytes>,
     /// Packages besides those that the layers need.
@@ -73,8 +76,8 @@ pub struct Node {
     pub arbiter: bool,
     /// Its NIC on each switch.
     pub nics: BTreeMap<SwitchName, Mac>,
-    /// Its data disks and the volume each is for. Never empty.
-    pub disks: BTreeMap<DiskId, VolumeName>,
+    /// Its data disks and what each is for. Never empty.
+    pub disks: BTreeMap<DiskId, DiskUse>,
     /// Disks that may be wiped, if exactly that is on them.
     pub wipe: BTreeMap<DiskId, WipeToken>,
     /// Its address in each network that gives it one, but the core. Never empty.
@@ -85,6 +88,11 @@ pub struct Node {
     pub links: BTreeMap<SwitchName, Interface>,
     /// The name it had before.
     pub was: Option<NodeName>,
+}
+
+number! {
+    /// How many times longer than on ordinary PCs nodes wait for each other.
+    Patience(u8): "a patience", 1..=20, "beyond 20 times, nobody would notice a dead node"
 }
 
 /// When nodes update themselves, unless the file says when: the hour at which the fewest people wait for anything.
@@ -114,7 +122,8 @@ pub(crate) fn build_host(file: &File, nodes: &BTreeMap<NodeName, Node>) -> Optio
     let Some(table) = file.host.maybe()? else {
         let updates = UPDATES.parse().ok()?;
         let (packages, sysctl) = (BTreeSet::new(), BTreeMap::new());
-        return Some(Host { ssh_from: everywhere(), ntp: Vec::new(), updates, swap: None, packages, sysctl });
+        let (ntp, patience) = (Vec::new(), Patience::new(1).ok()?);
+        return Some(Host { ssh_from: everywhere(), ntp, updates, patience, swap: None, packages, sysctl });
     };
     let ssh_from = if table.ssh_from.is_missing() {
         everywhere()
@@ -125,6 +134,7 @@ pub(crate) fn build_host(file: &File, nodes: &BTreeMap<NodeName, Node>) -> Optio
         ssh_from,
         ntp: table.ntp.items().map(|server| server.value.clone()).collect(),
         updates: table.updates.or(UPDATES.parse().ok()?)?,
+        patience: table.patience.or(Patience::new(1).ok()?)?,
         swap: table.swap.maybe()?,
         packages: table.packages.items().map(|package| package.value.clone()).collect(),
         sysctl: table.sysctl.entries().map(|(key, value)| (key.value.clone(), value.value.clone())).collect(),
@@ -139,8 +149,8 @@ fn build_node(file: &File, core: &Core, name: &NodeName, table: &table::NodeTabl
     let number = node_number(name, table)?;
     let nics: BTreeMap<_, _> = table.nics.entries().map(|(switch, mac)| (switch.value.clone(), mac.value)).collect();
     let disk_of = |(volume, list): (&crate::read::At<VolumeName>, &crate::read::At<crate::read::List<DiskId>>)| {
-        let volume = volume.value.clone();
-        list.value.items.iter().map(move |disk| (disk.value.clone(), volume.clone())).collect::<Vec<_>>()
+        let of = if volume.value.as_ref() == VAULT { DiskUse::Vault } else { DiskUse::Volume(volume.value.clone()) };
+        list.value.items.iter().map(move |disk| (disk.value.clone(), of.clone())).collect::<Vec<_>>()
     };
     let mut addresses = BTreeMap::new();
     for (network, entry) in file.network.entries() {

@@ -1,3 +1,4 @@
+use super::Patience;
 use crate::network::Origin;
 use crate::read::{List, Map, table};
 use crate::units::{
@@ -43,6 +44,9 @@ table! {
         /// When the nodes install Debian's security updates, all but those of the engines, which stead updates one node
         /// at a time. Default: `04:00`.
         may updates: TimeOfDay,
+        /// How many times longer than on ordinary PCs nodes wait for each other before one is called dead: for slow
+        /// computers, and for a lab. Default: 1.
+        may patience: Patience,
         /// Swap of each node, on a data disk, encrypted with a key that nobody knows. Default: none.
         may swap: Bytes,
         /// More packages of Debian's for every node.
@@ -62,7 +66,8 @@ table! {
         may number: Number,
         /// The MAC address of its NIC on each switch.
         need nics: Map<SwitchName, Mac>,
-        /// Its data disks, by the volume that they are for. All of them are encrypted. Not the OS disk.
+        /// Its data disks, by the volume that they are for; `vault` for those that are for no volume and only for what is
+        /// the node's own. All of them are encrypted. Not the OS disk.
         may disks: Map<VolumeName, List<DiskId>>,
         /// Disks that may be wiped though they aren't blank, each with the token that `stead plan` printed for exactly
         /// what is on it now.

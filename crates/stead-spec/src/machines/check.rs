@@ -6,9 +6,21 @@ use crate::check::{Claim, Findings, claimed_once, key, listed_once, one_of, refe
 use crate::diagnostic::{Code, Diagnostic};
 use crate::file::File;
 use crate::network::{CORE, Segments, network_mtu};
-use crate::read::{At, Field, List};
+use crate::read::{At, Field};
 use crate::units::{Bytes, ImageName, MachineName, NetworkName, NodeName, VolumeName};
 use crate::volumes::Kind;
+
+/// How user data begins that cloud-init knows (its documentation, "User-data formats").
+const CLOUD_INIT: [&str; 8] = [
+    "#cloud-config",
+    "#!",
+    "#include",
+    "#cloud-boothook",
+    "#part-handler",
+    "Content-Type:",
+    "MIME-Version:",
+    "## template:",
+];
 
 /// The least memory with which a machine starts anything.
 const LEAST_MEMORY: Bytes = Bytes::mib(16);
@@ -31,6 +43,7 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
             out.push(Diagnostic::new(Code::BadValue, &memory.span, message, "nothing starts in that", remedy));
         }
     }
+    together(file, out);
     cycles(file, out);
     renames("machine", &file.machine, |table| &table.was, out);
     renames("image", &file.image, |table| &table.was, out);
@@ -50,6 +63,12 @@ fn image(file: &File, name: &At<ImageName>, table: &ImageTable, out: &mut Findin
         useless(&table.packages, "packages", "only what stead builds gets packages", "take it out", out);
     } else {
         useless(&table.sha256, "sha256", "what stead builds is made new each time", "take it out", out);
+    }
+    if let Some(volume) = table.volume.get() {
+        refer(volume, "volume", &file.volume, out);
+    }
+    if table.path.get().is_some() {
+        useless(&table.volume, "volume", "the file is on a volume already", "take it out", out);
     }
     if let Some(path) = table.path.get() {
         refer(&At { value: path.value.volume().clone(), span: path.span.clone() }, "volume", &file.volume, out);
@@ -75,15 +94,21 @@ fn references(file: &File, name: &At<MachineName>, table: &MachineTable, out: &m
         }
     }
     listed_once(&table.prefer, out);
+    let disc = table
+        .cdrom
+        .get()
+        .filter(|cdrom| file.image.find(&cdrom.value).is_some_and(|(_, image)| image.value.build.get().is_some()));
+    if let Some(cdrom) = disc {
+        let message = format!("image `{}` in the drive of machine `{}` is no CD", cdrom.value, name.value);
+        let remedy = "write it as `image`, or name an image that is a CD";
+        out.push(Diagnostic::new(Code::BadValue, &cdrom.span, message, "stead builds disks, not CDs", remedy));
+    }
     if table.image.is_missing() {
         useless(&table.cloud_init, "cloud_init", "the machine starts empty", "give it an `image`, or take it out", out);
     }
     if let Some(data) = table.cloud_init.value().and_then(|table| table.user_data.get()) {
         let first = data.value.lines().next().unwrap_or_default();
-        if !["#cloud-config", "#!", "#include", "Content-Type:", "## template:"]
-            .iter()
-            .any(|start| first.starts_with(start))
-        {
+        if !CLOUD_INIT.iter().any(|start| first.starts_with(start)) {
             let message = format!("cloud-init of machine `{}` wouldn't know what this is", name.value);
             let reason = "it goes by the first line";
             let remedy = "begin it with a line `#cloud-config`, or `#!/bin/sh` for a script";
@@ -128,6 +153,14 @@ fn disks(file: &File, name: &At<MachineName>, table: &MachineTable, out: &mut Fi
             None => {}
         }
     }
+    for disk in &list.value.items {
+        let Some(was) = disk.value.was.get() else { continue };
+        if claims.iter().any(|claim| claim.value == was.value) {
+            let message = format!("a disk of machine `{}` was `{}`, which another one is now", name.value, was.value);
+            let remedy = "if it was renamed, take the other one out; else take `was` out";
+            out.push(Diagnostic::new(Code::WasCollides, &was.span, message, "the name is in use", remedy));
+        }
+    }
     claimed_once(claims, Code::NameTwice, "a disk", "give one of them another `name`", out);
 }
 
@@ -142,6 +175,15 @@ fn card(file: &File, machine: &At<MachineName>, card: &At<Card>, out: &mut Findi
             let remedy = "put it on another network; one with `over = \"core\"` goes wherever the core does";
             out.push(Diagnostic::new(Code::MachineOnCore, &network.span, message, reason, remedy));
         }
+    }
+    let sync = file.router.value().and_then(|router| router.sync.get());
+    let on_sync = |network: &At<NetworkName>| sync.filter(|sync| sync.value == network.value);
+    for (network, sync) in card.networks().iter().filter_map(|network| Some((network.clone(), on_sync(network)?))) {
+        let message =
+            format!("machine `{}` is on `{}`, where routers talk to each other", machine.value, network.value);
+        let reason = "whoever is there could make up connections";
+        let shared = Diagnostic::new(Code::SyncShared, &network.span, message, reason, "put it on another network");
+        out.push(shared.and(&sync.span, "the router's `sync`"));
     }
     let Some(table) = card.table() else { return };
     let keys = [key("network", &table.network), key("trunk", &table.trunk)];
@@ -273,44 +315,61 @@ fn place(file: &File, name: &At<MachineName>, table: &MachineTable, out: &mut Fi
     }
 }
 
-/// No machine waits for itself, however many others are in between.
-fn cycles(file: &File, out: &mut Findings) {
-    let waits = |name: &MachineName| file.machine.find(name).map(|(_, table)| &table.value.after);
-    let mut done: BTreeSet<&MachineName> = BTreeSet::new();
-    for (start, table) in file.machine.entries() {
-        let mut way: BTreeMap<&MachineName, &MachineName> = BTreeMap::new();
-        let mut next: Vec<&MachineName> = vec![&start.value];
-        let mut found = None;
-        while let Some(name) = next.pop() {
-            for other in waits(name).into_iter().flat_map(Field::<List<MachineName>>::items) {
-                if other.value == start.value && name != &start.value {
-                    found = Some(name);
-                } else if !way.contains_key(&other.value) && !done.contains(&other.value) && other.value != start.value
-                {
-                    way.insert(&other.value, name);
-                    next.push(&other.value);
-                }
+/// Machines that keep away from each other don't both stay on one node.
+fn together(file: &File, out: &mut Findings) {
+    for (name, table) in file.machine.entries() {
+        let Some(node) = table.value.node.get() else { continue };
+        for other in table.value.apart_from.items() {
+            let there = file.machine.find(&other.value).and_then(|(_, other)| other.value.node.get());
+            if let Some(there) = there.filter(|there| there.value == node.value && other.value != name.value) {
+                let message =
+                    format!("`{}` keeps away from `{}`, and both stay on `{}`", name.value, other.value, node.value);
+                let reason = "they can't keep apart there";
+                let remedy = "let one of them stay on another node, or on none";
+                let both = Diagnostic::new(Code::ApartTogether, &other.span, message, reason, remedy);
+                out.push(both.and(&node.span, "one stays here").and(&there.span, "and the other too"));
             }
         }
-        if let (Some(last), Some(at)) = (found, table.value.after.get()) {
-            let mut names = vec![start.value.to_string(), last.to_string()];
-            let mut name = last;
-            while let Some(before) = way.get(name).filter(|before| **before != &start.value) {
-                names.push(before.to_string());
-                name = before;
-            }
-            names.push(start.value.to_string());
-            names.reverse();
-            let message = format!("machines wait for each other: {}", names.join(" after "));
-            let reason = "none of them would start first";
-            out.push(Diagnostic::new(
-                Code::StartCycle,
-                &at.span,
-                message,
-                reason,
-                "take one of them out of an `after`",
-            ));
-        }
-        done.insert(&start.value);
     }
+}
+
+/// No machine waits for itself, however many others are in between. Told once a circle.
+fn cycles(file: &File, out: &mut Findings) {
+    let all: BTreeMap<&MachineName, &At<MachineTable>> =
+        file.machine.entries().map(|(name, table)| (&name.value, table)).collect();
+    // A machine is on the way, or done with.
+    let mut done: BTreeSet<&MachineName> = BTreeSet::new();
+    for (start, _) in file.machine.entries() {
+        // Each machine of the way, with those that are still to be looked at behind it.
+        let mut way: Vec<(&MachineName, Vec<&MachineName>)> = Vec::new();
+        let mut next = Some(&start.value).filter(|name| !done.contains(name));
+        while let Some(name) = next.take() {
+            if let Some(at) = way.iter().position(|(on_the_way, _)| *on_the_way == name) {
+                out.extend(circle(&all, &way[at..]));
+            } else if !done.contains(name) {
+                let after = all.get(name).into_iter().flat_map(|table| table.value.after.items());
+                way.push((name, after.map(|other| &other.value).filter(|other| *other != name).collect()));
+            }
+            while let Some((name, behind)) = way.last_mut() {
+                next = behind.pop();
+                if next.is_some() {
+                    break;
+                }
+                done.insert(name);
+                way.pop();
+            }
+        }
+    }
+}
+
+/// What is said of machines that wait for each other, in this order.
+fn circle(
+    all: &BTreeMap<&MachineName, &At<MachineTable>>,
+    way: &[(&MachineName, Vec<&MachineName>)],
+) -> Option<Diagnostic> {
+    let names: Vec<&str> = way.iter().chain(way.first()).map(|(name, _)| name.as_ref()).collect();
+    let at = all.get(way.first()?.0)?.value.after.get()?;
+    let message = format!("machines wait for each other: {}", names.join(" after "));
+    let reason = "none of them would start first";
+    Some(Diagnostic::new(Code::StartCycle, &at.span, message, reason, "take one of them out of an `after`"))
 }

@@ -36,6 +36,8 @@ pub struct Image {
     pub name: ImageName,
     /// Where it comes from.
     pub origin: ImageOrigin,
+    /// Where it is kept, if the file says it.
+    pub volume: Option<VolumeName>,
     /// The name it had before.
     pub was: Option<ImageName>,
 }
@@ -94,7 +96,7 @@ pub struct Machine {
     pub agent: bool,
     /// Where it runs.
     pub placement: Placement,
-    /// Machines that it doesn't share a node with.
+    /// Machines that it doesn't share a node with, whichever side says so.
     pub apart_from: BTreeSet<MachineName>,
     /// Machines that are started before it.
     pub after: BTreeSet<MachineName>,
@@ -134,6 +136,8 @@ pub struct Disk {
     pub volume: VolumeName,
     /// How it lies there.
     pub format: Format,
+    /// The name it had before.
+    pub was: Option<DiskName>,
 }
 
 /// A card of a machine.
@@ -177,7 +181,10 @@ pub(crate) fn build_images(file: &File) -> Option<BTreeMap<ImageName, Image>> {
             (None, None, Some(path)) => ImageOrigin::File { path, sha256 },
             _ => return None,
         };
-        Some((name.clone(), Image { name: name.clone(), origin, was: table.was.maybe()? }))
+        Some((
+            name.clone(),
+            Image { name: name.clone(), origin, volume: table.volume.maybe()?, was: table.was.maybe()? },
+        ))
     };
     file.image.entries().map(|(name, table)| build(&name.value, &table.value)).collect()
 }
@@ -215,7 +222,7 @@ fn build_machine(file: &File, name: &MachineName, table: &MachineTable) -> Optio
         packages: packages.map(|package| package.value.clone()).collect(),
         agent: table.agent.or(of_stead)?,
         placement,
-        apart_from: table.apart_from.items().map(|machine| machine.value.clone()).collect(),
+        apart_from: apart(file, name, table),
         after: table.after.items().map(|machine| machine.value.clone()).collect(),
         priority: table.priority.or(Priority::new(100).ok()?)?,
         power: table.power.maybe()?,
@@ -223,6 +230,13 @@ fn build_machine(file: &File, name: &MachineName, table: &MachineTable) -> Optio
         was: table.was.maybe()?,
     };
     Some((name.clone(), machine))
+}
+
+/// The machines that one doesn't share a node with.
+pub(crate) fn apart(file: &File, name: &MachineName, table: &MachineTable) -> BTreeSet<MachineName> {
+    let says = |table: &MachineTable| table.apart_from.items().any(|other| other.value == *name);
+    let of_others = file.machine.entries().filter(|(_, other)| says(&other.value)).map(|(other, _)| &other.value);
+    table.apart_from.items().map(|other| &other.value).chain(of_others).cloned().collect()
 }
 
 /// A disk's name: the one it says, else `root` for the first.
@@ -237,6 +251,7 @@ fn build_disk(index: usize, table: &MachineDiskTable) -> Option<Disk> {
         size: *table.size.value()?,
         volume: table.volume.value()?.clone(),
         format: table.format.or(Format::Qcow2)?,
+        was: table.was.maybe()?,
     })
 }
 

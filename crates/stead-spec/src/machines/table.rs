@@ -20,6 +20,8 @@ table! {
         may url: ImageUrl,
         /// Where it lies: `VOLUME:PATH`.
         may path: VolumePath,
+        /// The volume that it is kept on, once it is built or fetched. Default: each on which a machine starts from it.
+        may volume: VolumeName,
         /// What its bytes hash to. Has to be there with `url`.
         may sha256: Sha256,
         /// The name it had before, when it is given another one.
@@ -69,6 +71,8 @@ table! {
         may name: DiskName,
         /// How it lies there. Default: `"qcow2"`.
         may format: Format,
+        /// The name it had before, when it is given another one.
+        may was: DiskName,
     }
 }
 
@@ -79,7 +83,7 @@ table! {
         may network: NetworkName,
         /// The networks it is on, each with its VLAN tag; at most one of them has none.
         may trunk: List<NetworkName>,
-        /// Its MAC address. Default: one derived from the cluster's id and the machine's name.
+        /// Its MAC address. Default: one that is made up with the machine, and stays.
         may mac: Mac,
         /// The address that the machine is given there. Default: it asks by DHCP.
         may address: Address,
@@ -164,9 +168,9 @@ table! {
         may node: NodeName,
         /// The nodes it runs on rather than on others, best first.
         may prefer: List<NodeName>,
-        /// Machines that it doesn't share a node with.
+        /// Machines that it doesn't share a node with. Needs saying on one side only.
         may apart_from: List<MachineName>,
-        /// Machines that are started before it.
+        /// Machines that are started before it, if they are to run at all.
         may after: List<MachineName>,
         /// Who is started first, and who stays if not all can run: more is first, from 0 to 1000. Default: 100.
         may priority: Priority,

@@ -3,9 +3,9 @@ use super::{CORE, Segments, carried_mtu, network_mtu, pool_part, switch_mtu, swi
 use crate::check::{Claim, Findings, claimed_once, key, listed_once, one_of, refer, renames, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::file::File;
-use crate::host::no_number;
-use crate::read::At;
-use crate::units::{Mac, NetworkName, Subnet, SwitchName};
+use crate::host::{no_number, renumbered};
+use crate::read::{At, List};
+use crate::units::{Mac, NetworkName, Number, Subnet, SwitchName};
 
 pub(crate) fn check(file: &File, out: &mut Findings) {
     switches(file, out);
@@ -18,6 +18,7 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
         }
         carried(file, name, &table.value, out);
     }
+    same_switches(file, out);
     if file.network.get().is_some() && !file.network.entries().any(|(name, _)| name.value.as_ref() == CORE) {
         no_core(file, out);
     }
@@ -25,6 +26,7 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
     subnets(file, out);
     ways_in(file, out);
     renames("network", &file.network, |table| &table.was, out);
+    renames("switch", &file.switch, |table| &table.was, out);
 }
 
 fn no_core(file: &File, out: &mut Findings) {
@@ -38,10 +40,12 @@ fn switches(file: &File, out: &mut Findings) {
     let mut claims = Vec::new();
     for (name, table) in file.switch.entries() {
         let said = table.value.number.get().map_or(&name.span, |number| &number.span);
-        match switch_number(&name.value, &table.value) {
-            Some(number) => claims.push(Claim::new(number, said, format!("switch `{}`", name.value))),
-            None if table.value.number.is_missing() => out.push(no_number("switch", name)),
-            None => {}
+        if let Some(changes) = renumbered("switch", name, &table.value.number, &table.value.was) {
+            out.push(changes);
+        } else if let Some(number) = switch_number(&name.value, &table.value) {
+            claims.push(Claim::new(number, said, format!("switch `{}`", name.value)));
+        } else if table.value.number.is_missing() {
+            out.push(no_number("switch", name));
         }
         listed_once(&table.value.linked_to, out);
         for other in table.value.linked_to.items() {
@@ -102,11 +106,26 @@ fn core(file: &File, name: &At<NetworkName>, table: &NetworkTable, out: &mut Fin
             let reason = "256 addresses are the nodes' own, and 256 each switch's";
             // From 0 to the switch's number, rounded up to what a prefix can say.
             let parts = (u32::from(number.get()) + 1).next_power_of_two();
-            let remedy =
-                format!("a pool with the prefix /{} has room for switch number {number}", 24 - parts.trailing_zeros());
+            let remedy = room(pool.value, 24 - parts.trailing_zeros(), number);
             let small = Diagnostic::new(Code::PoolTooSmall, &pool.span, message, reason, remedy);
             out.push(small.and(&switch.span, format!("number {number}")));
         }
+    }
+}
+
+/// How a pool of this prefix is written, and what it means for the addresses that are in use.
+fn room(pool: Subnet, prefix: u32, number: Number) -> String {
+    let wide = u8::try_from(prefix).ok().and_then(|prefix| ipnet::Ipv4Net::new(pool.net().network(), prefix).ok());
+    match wide.map(|wide| wide.trunc()) {
+        Some(wide) if wide.network() == pool.net().network() => {
+            format!(
+                "write `pool = \"{wide}\"`: the addresses in use stay; or give the switch a smaller `number` than {number}"
+            )
+        }
+        _ => format!(
+            "a pool that begins at a multiple of its size, such as 10.10.0.0/{prefix}, has room; or give the switch a \
+             smaller `number` than {number}"
+        ),
     }
 }
 
@@ -143,7 +162,7 @@ fn carried(file: &File, name: &At<NetworkName>, table: &NetworkTable, out: &mut 
     }
     let known: Vec<_> =
         table.switches.items().filter(|switch| refer(switch, "switch", &file.switch, out)).cloned().collect();
-    reached(file, name, &known, is_core, out);
+    reached(file, name, table, &known, out);
     if let (false, [first, rest @ ..]) = (is_core, known.as_slice()) {
         let segments = Segments::of(file);
         let apart = |switch: &&At<SwitchName>| segments.segment(&switch.value) != segments.segment(&first.value);
@@ -205,22 +224,52 @@ fn too_long(
     );
 }
 
+/// Networks that share a switch are on the same ones, in the same order: a NIC is one network's way, or one of several
+/// ways that are used as one.
+fn same_switches(file: &File, out: &mut Findings) {
+    let segments = Segments::of(file);
+    let others = file.network.entries().filter(|(name, _)| name.value.as_ref() != CORE);
+    let others: Vec<_> = others.filter_map(|(name, table)| Some((name, table.value.switches.get()?))).collect();
+    let names = |list: &At<List<SwitchName>>| list.value.items.iter().map(|at| at.value.clone()).collect::<Vec<_>>();
+    for (index, (name, list)) in others.iter().enumerate() {
+        let own = names(list);
+        // Switches that aren't linked have been told.
+        if list.value.items.windows(2).any(|pair| segments.segment(&pair[0].value) != segments.segment(&pair[1].value))
+        {
+            continue;
+        }
+        let differs = |other: &Vec<SwitchName>| *other != own && other.iter().any(|switch| own.contains(switch));
+        let Some((first, first_list)) = others[..index].iter().find(|(_, other)| differs(&names(other))) else {
+            continue;
+        };
+        let message = format!("`{}` and `{}` share a switch, and not all of them", first.value, name.value);
+        let reason = "a NIC belongs to one group of switches";
+        let remedy = "name the same switches, in the same order, for both; or other ones";
+        let differ = Diagnostic::new(Code::SwitchesDiffer, &list.span, message, reason, remedy);
+        out.push(differ.and(&first_list.span, "the other"));
+    }
+}
+
 /// Each node has a NIC on each of the network's switches: a machine may come to run on any of them. An arbiter runs
-/// none, and has to be in the core only.
-fn reached(file: &File, name: &At<NetworkName>, switches: &[At<SwitchName>], is_core: bool, out: &mut Findings) {
+/// none, and has to be where it has an address, and on one of the core's switches.
+fn reached(file: &File, name: &At<NetworkName>, table: &NetworkTable, switches: &[At<SwitchName>], out: &mut Findings) {
+    let (is_core, addresses) = (name.value.as_ref() == CORE, &table.addresses);
     for (node_name, node) in file.node.entries() {
         let nics = &node.value.nics;
         let Some(arbiter) = node.value.arbiter.or(false) else { continue };
         if !nics.is_whole() || nics.is_missing() {
             continue;
         }
-        let lacking: Vec<_> = switches.iter().filter(|switch| nics.find(&switch.value).is_none()).collect();
-        if arbiter && (!is_core || lacking.len() < switches.len()) {
+        let lacking = switches.iter().filter(|switch| nics.find(&switch.value).is_none());
+        let mut lacking: Vec<_> = lacking.collect();
+        if arbiter && is_core {
+            // One of them is enough.
+            lacking.truncate(usize::from(lacking.len() == switches.len()));
+        } else if arbiter && addresses.find(&node_name.value).is_none() {
             continue;
         }
         for switch in lacking {
-            let message =
-                format!("node `{}` has no NIC on `{}`, which carries `{}`", node_name.value, switch.value, name.value);
+            let message = format!("node `{}` has no NIC on `{}`", node_name.value, switch.value);
             let reason = format!("`{}` wouldn't reach `{}`", name.value, node_name.value);
             let remedy = format!("add `{}` to the `nics` of `{}`, or take it out here", switch.value, node_name.value);
             let lacks = Diagnostic::new(Code::NoNic, &switch.span, message, reason, remedy);
@@ -249,7 +298,7 @@ fn subnets(file: &File, out: &mut Findings) {
 
 /// Each node with one default route at most, and with an address at which people reach it.
 fn ways_in(file: &File, out: &mut Findings) {
-    for (node, table) in file.node.entries() {
+    for (node, _) in file.node.entries() {
         let at = file.network.entries().filter_map(|(name, network)| {
             network.value.addresses.find(&node.value).map(|(_, address)| (name, network, address))
         });
@@ -259,9 +308,8 @@ fn ways_in(file: &File, out: &mut Findings) {
             .filter_map(|(name, network, _)| network.value.gateway.get().map(|gateway| (name, gateway)))
             .collect();
         if let [(first, first_gateway), (second, gateway), ..] = routes.as_slice() {
-            let message =
-                format!("`{}` and `{}` both give node `{}` a default route", first.value, second.value, node.value);
-            let remedy = format!("take the address of `{}` out of one of them", node.value);
+            let message = format!("`{}` and `{}` both give nodes a default route", first.value, second.value);
+            let remedy = "take the nodes' addresses out of one of them";
             let two = Diagnostic::new(Code::TwoGateways, &gateway.span, message, "packets would go either way", remedy);
             out.push(two.and(&first_gateway.span, "the other"));
         }
@@ -273,8 +321,12 @@ fn ways_in(file: &File, out: &mut Findings) {
                 "add it to the `addresses` of a network: `addresses = {{ {} = \"192.168.0.50\" }}`",
                 node.value
             );
-            let place = table.value.ssh.get().map_or(&node.span, |_| &node.span);
-            out.push(Diagnostic::new(Code::NoWayIn, place, message, reason, remedy));
+            out.push(Diagnostic::new(Code::NoWayIn, &node.span, message, reason, remedy));
+        } else if !at.is_empty() && at.iter().all(|(_, network, _)| network.value.over.get().is_some()) {
+            let message = format!("node `{}` has addresses in networks over the core only", node.value);
+            let reason = "only nodes and machines would reach it";
+            let remedy = "give it an address in a network that is on a switch";
+            out.push(Diagnostic::new(Code::NoWayIn, &node.span, message, reason, remedy));
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Switch {
     pub mtu: Mtu,
     /// The switches that a cable connects with it, whichever side says so.
     pub linked_to: BTreeSet<SwitchName>,
+    /// The name it had before.
+    pub was: Option<SwitchName>,
 }
 
 /// The nodes' own network, routed over every switch that it names.
@@ -198,7 +200,8 @@ pub(crate) fn build_switches(file: &File) -> Option<BTreeMap<SwitchName, Switch>
             .filter(|(_, other)| other.value.linked_to.items().any(|linked| linked.value == *name));
         let linked_to = says.into_iter().chain(of_others.map(|(other, _)| other.value.clone())).collect();
         let (number, mtu) = (switch_number(name, table)?, switch_mtu(table)?);
-        Some((name.clone(), Switch { name: name.clone(), number, mtu, linked_to }))
+        let was = table.was.maybe()?;
+        Some((name.clone(), Switch { name: name.clone(), number, mtu, linked_to, was }))
     };
     file.switch.entries().map(|(name, table)| build(&name.value, &table.value)).collect()
 }

@@ -10,6 +10,8 @@ table! {
         may mtu: Mtu,
         /// Switches that a cable connects with this one. Needs saying on one side only.
         may linked_to: List<SwitchName>,
+        /// The name it had before, when it is given another one.
+        may was: SwitchName,
     }
 }
 
@@ -36,13 +38,14 @@ table! {
         /// its switches pass; over the core, 50 less than the core, at most 1500; else 1500.
         may mtu: Mtu,
         /// For the core: addresses that nothing else uses. The first 256 are the nodes' own, the next 256 are for the
-        /// NICs on switch number 1, and so on.
+        /// NICs on switch number 1, and so on. Where it
+        /// begins never changes; beginning at a multiple of a larger size (`10.10.0.0`), it can grow.
         may pool: Subnet,
         /// Its addresses.
         may subnet: Subnet,
         /// The address of its router: the default route of the nodes that have addresses here, and of its machines.
         may gateway: Address,
-        /// Who answers names for the nodes that have addresses here.
+        /// Who answers names, for the nodes that have addresses here and for machines with a fixed one.
         may dns: List<Address>,
         /// The nodes' addresses in it. A node without one still carries it for its machines.
         may addresses: Map<NodeName, Address>,

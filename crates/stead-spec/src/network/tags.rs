@@ -55,7 +55,9 @@ fn twice((first, _): Network<'_>, (second, table): Network<'_>, place: &str) -> 
         Diagnostic::new(Code::VlanTwice, &vlan.span, message, reason, "give one of them another VLAN")
     } else {
         let message = format!("`{}` and `{}` are both without a tag {place}", first.value, second.value);
-        let remedy = "give one of them a `vlan`, and the switch the same";
+        let core = [first, second].into_iter().find(|name| name.value.as_ref() == CORE);
+        let whom = core.map_or("one of them", |_| "the core");
+        let remedy = format!("give {whom} a `vlan`, and the switch the same");
         Diagnostic::new(Code::UntaggedTwice, &second.span, message, reason, remedy)
     };
     diagnostic.and(&first.span, "the other")

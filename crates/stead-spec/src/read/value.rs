@@ -23,9 +23,7 @@ impl Reader {
     /// Says that a value has the right kind and makes no sense.
     pub(crate) fn bad_value(&mut self, value: &Value<'_>, what: &str, invalid: Invalid) {
         let message = format!("`{}` is not {what}", self.path());
-        let Invalid { reason, remedy, secret } = invalid;
-        let bad = Diagnostic::new(Code::BadValue, &value.span(), message, reason, remedy);
-        self.report(Diagnostic { secret, ..bad });
+        self.report(Diagnostic::new(Code::BadValue, &value.span(), message, invalid.reason, invalid.remedy));
     }
 }
 
@@ -167,7 +165,7 @@ impl<K: Text, T: FromToml> FromToml for Map<K, T> {
         };
         let mut map = Self { entries: Vec::new(), whole: true };
         for (name, entry) in table {
-            let key = name.get_ref().parse::<K>().map_err(|Invalid { reason, remedy, .. }| {
+            let key = name.get_ref().parse::<K>().map_err(|Invalid { reason, remedy }| {
                 let message = format!("`{}` in `{}` is not {}", name.get_ref().escape_debug(), reader.path(), K::WHAT);
                 reader.report(Diagnostic::new(Code::BadValue, &name.span(), message, reason, remedy));
             });

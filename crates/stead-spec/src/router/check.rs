@@ -1,13 +1,14 @@
 use super::table::{
     DhcpTable, Engine, ForwardTable, Protocol, RoutedTable, RouterTable, RuleTable, WanAddress, WanTable,
 };
-use super::{End, fixed_address};
-use crate::check::{Claim, Findings, claimed_once, listed_once, refer, unknown, useless};
+use super::{End, fixed_address, fixed_network};
+use crate::check::{Claim, Findings, claimed_once, listed_once, refer, useless};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::file::File;
 use crate::network::CORE;
-use crate::read::{At, Field, List};
+use crate::read::{At, Field, List, nearest};
 use crate::units::{Address, HostName, Interface, NetworkName, RuleName};
+use crate::volumes::Kind;
 
 /// A pair has two members.
 const PAIR: usize = 2;
@@ -30,10 +31,13 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
         listed_once(&dns.upstream, out);
     }
     for (_, host) in table.host.entries() {
-        if let Some(network) = host.value.network.get() {
-            refer(network, "network", &file.network, out);
+        if let Some(network) = host.value.network.get()
+            && refer(network, "network", &file.network, out)
+        {
+            routed(table, network, "a host", out);
         }
     }
+    names(file, table, out);
     for (_, rule) in table.rule.entries() {
         self::rule(file, &rule.value, out);
     }
@@ -70,7 +74,19 @@ fn opnsense(file: &File, router: &At<RouterTable>, out: &mut Findings) {
         None => {}
     }
     match table.volume.get() {
-        Some(volume) => drop(refer(volume, "volume", &file.volume, out)),
+        Some(volume) => {
+            refer(volume, "volume", &file.volume, out);
+            let local = file
+                .volume
+                .find(&volume.value)
+                .is_some_and(|(_, table)| table.value.kind.value() == Some(&Kind::Local));
+            if local {
+                let message = format!("the router's disks on the local volume `{}`", volume.value);
+                let reason = "it couldn't be started on another node";
+                let remedy = "name a replicated volume";
+                out.push(Diagnostic::new(Code::HaOnLocalDisk, &volume.span, message, reason, remedy));
+            }
+        }
         None if table.volume.is_missing() => {
             out.push(missing("volume", "OPNsense's machines have disks", "add `volume = \"gv0\"`, or another"));
         }
@@ -90,7 +106,9 @@ fn opnsense(file: &File, router: &At<RouterTable>, out: &mut Findings) {
                 let message = format!("the router's `sync` goes over `{}`, where others are", sync.value);
                 let remedy = "give it a network of its own: `[network.sync]` with `over = \"core\"` and a `vlan`";
                 let reason = "whoever is there could make up connections";
-                out.push(Diagnostic::new(Code::OneOf, &sync.span, message, reason, remedy).and(&also.span, "the same"));
+                out.push(
+                    Diagnostic::new(Code::SyncShared, &sync.span, message, reason, remedy).and(&also.span, "the same"),
+                );
             }
         }
         None if pair == Some(true) && table.sync.is_missing() => {
@@ -143,6 +161,12 @@ fn wan(file: &File, router: &RouterTable, out: &mut Findings) {
             claims.extend(table.gateway.get().map(|at| Claim::new(at.value, &at.span, "the provider's router")));
             claimed_once(claims, Code::AddressTwice, "the address", "give one of them another address", out);
             members("wan", pair, &table.members, out);
+            if pair == Some(true) && table.members.is_missing() {
+                let message = "`router.wan` has no `members`";
+                let reason = "each of a pair needs an address of its own";
+                let remedy = "add `members = [\"…\", \"…\"]`: two more of the provider's, or write `pair = false`";
+                out.push(Diagnostic::new(Code::MissingKey, &at.span, message, reason, remedy));
+            }
         }
         None => {}
     }
@@ -169,6 +193,12 @@ fn outside_is_not_inside(file: &File, wan: &WanTable, address: Interface, out: &
 /// On the internet side are no nodes and no networks behind the router.
 fn internet_side(file: &File, router: &RouterTable, network: &At<NetworkName>, out: &mut Findings) {
     let message = format!("`{}` is the internet side of the router", network.value);
+    let inside = router.networks.find(&network.value).is_some();
+    if let Some((_, own)) = file.network.find(&network.value).filter(|_| !inside) {
+        let (why, remedy) = ("it is the internet side of the router", "take it out: `[router.wan]` says it");
+        useless(&own.value.subnet, "subnet", why, remedy, out);
+        useless(&own.value.gateway, "gateway", why, remedy, out);
+    }
     if let Some((name, _)) = router.networks.find(&network.value) {
         let remedy = "take it out of `networks`";
         let reason = "a network is on one side of the router";
@@ -194,8 +224,11 @@ fn members(place: &str, pair: Option<bool>, list: &Field<List<Address>>, out: &m
     let (Some(pair), Some(at)) = (pair, list.get().filter(|list| list.value.whole)) else { return };
     let (has, wants) = (at.value.items.len(), if pair { PAIR } else { 0 });
     if has != wants {
-        let message =
-            format!("{has} addresses of members in `{place}`, for {}", if pair { "a pair" } else { "a single router" });
+        let message = format!(
+            "{} of members in `{place}`, for {}",
+            if has == 1 { "1 address".to_owned() } else { format!("{has} addresses") },
+            if pair { "a pair" } else { "a single router" }
+        );
         let (reason, remedy) = if pair {
             ("each of the two needs its own", "write two addresses")
         } else {
@@ -257,7 +290,8 @@ fn dhcp(file: &File, name: &At<NetworkName>, at: &At<DhcpTable>, out: &mut Findi
         }
     }
     let all = crate::network::claims(file).into_iter().chain(crate::machines::claims(file)).chain(super::claims(file));
-    for claim in all.filter(|on| on.network == name.value).map(|on| on.claim) {
+    let here = all.filter(|on| on.network == name.value).map(|on| on.claim);
+    for claim in here.chain(crate::disks::tang_claims(file)) {
         if (first.value..=last.value).contains(&claim.value) {
             let message = format!("DHCP in `{}` would hand out {}, which {} has", name.value, claim.value, claim.who);
             let remedy = "make the range smaller, or give that one an address outside of it";
@@ -293,9 +327,37 @@ fn rule(file: &File, table: &RuleTable, out: &mut Findings) {
     }
 }
 
+/// What is the router's is on a network that it routes for.
+fn routed(router: &RouterTable, network: &At<NetworkName>, what: &str, out: &mut Findings) {
+    if router.networks.find(&network.value).is_none() && router.networks.is_whole() && !router.networks.is_missing() {
+        let message = format!("{what} on `{}`, which the router doesn't route for", network.value);
+        let remedy = format!("add `[router.networks.{}]`, or name another network", network.value);
+        out.push(Diagnostic::new(Code::NotRouted, &network.span, message, "not among its `networks`", remedy));
+    }
+}
+
+/// Names of the user's own are none of those that nodes, machines and hosts have anyway.
+fn names(file: &File, router: &RouterTable, out: &mut Findings) {
+    let domain = file.cluster.value().and_then(|cluster| cluster.domain.or("home.arpa".parse().ok()?));
+    let Some(domain) = domain else { return };
+    for (name, _) in router.dns.value().into_iter().flat_map(|dns| dns.names.entries()) {
+        let Some(own) = name.value.as_ref().strip_suffix(&format!(".{domain}")) else { continue };
+        let nodes = file.node.entries().map(|(key, _)| (key.value.as_ref(), &key.span));
+        let machines = file.machine.entries().map(|(key, _)| (key.value.as_ref(), &key.span));
+        let hosts = router.host.entries().map(|(key, _)| (key.value.as_ref(), &key.span));
+        if let Some((_, span)) = nodes.chain(machines).chain(hosts).find(|(key, _)| *key == own) {
+            let message = format!("`{}` has its name already", name.value);
+            let remedy = "take it out here, or write another name";
+            let twice = Diagnostic::new(Code::NameTwice, &name.span, message, "a name leads to one thing", remedy);
+            out.push(twice.and(span, "here"));
+        }
+    }
+}
+
 /// A network, a machine, a node or a host of that name.
 fn named(file: &File, name: &At<HostName>, out: &mut Findings) {
-    let wholes = [file.network.is_whole(), file.machine.is_whole(), file.node.is_whole()];
+    let hosts_whole = file.router.value().is_none_or(|router| router.host.is_whole());
+    let wholes = [file.network.is_whole(), file.machine.is_whole(), file.node.is_whole(), hosts_whole];
     let networks = file.network.entries().map(|(key, _)| key.value.as_ref());
     let machines = file.machine.entries().map(|(key, _)| key.value.as_ref());
     let nodes = file.node.entries().map(|(key, _)| key.value.as_ref());
@@ -303,14 +365,28 @@ fn named(file: &File, name: &At<HostName>, out: &mut Findings) {
         file.router.value().into_iter().flat_map(|router| router.host.entries()).map(|(key, _)| key.value.as_ref());
     let all: Vec<&str> = networks.chain(machines).chain(nodes).chain(hosts).collect();
     if !all.contains(&name.value.as_ref()) && wholes.iter().all(|whole| *whole) {
-        let message = format!("there is no network, machine, node or host `{}`", name.value);
-        let reason = "nothing of that name in this file".to_owned();
-        out.push(Diagnostic { message, reason, ..unknown(name, "machine", &all) });
+        out.push(unknown_computer(name, "network, machine, node or host", &all));
+    }
+    let network = file.network.entries().find(|(key, _)| key.value.as_ref() == name.value.as_ref());
+    if let (Some((network, _)), Some(router)) = (network, file.router.value()) {
+        routed(router, &At { value: network.value.clone(), span: name.span.clone() }, "a rule's end", out);
+        return;
     }
     let machine = file.machine.entries().find(|(key, _)| key.value.as_ref() == name.value.as_ref());
     if machine.is_some() && fixed_address(file, &name.value).is_none() {
         out.push(no_address(name, "a rule"));
     }
+}
+
+/// Nothing has that name.
+fn unknown_computer(name: &At<HostName>, kinds: &str, all: &[&str]) -> Diagnostic {
+    let message = format!("there is no {kinds} `{}`", name.value);
+    let tables = format!("`[machine.{0}]` or `[router.host.{0}]`", name.value);
+    let remedy = match nearest(name.value.as_ref(), all.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? Otherwise add {tables}"),
+        None => format!("add {tables}"),
+    };
+    Diagnostic::new(Code::UnknownName, &name.span, message, "nothing of that name in this file", remedy)
 }
 
 fn no_address(name: &At<HostName>, what: &str) -> Diagnostic {
@@ -341,15 +417,12 @@ fn forwards(file: &File, router: &RouterTable, out: &mut Findings) {
         }
         let Some(port) = table.port.get() else { continue };
         let ports = port.value.0;
-        let width = ports.last().get() - ports.first().get();
-        if let Some(to) = table.to_port.get().filter(|to| to.value.get().checked_add(width).is_none()) {
+        if let Some(to) = table.to_port.get().filter(|to| u32::from(to.value.get()) + ports.count() > 1 << 16) {
             let message = format!("forward `{}` goes beyond the last port", name.value);
-            let reason = format!("{} ports from {} on", u32::from(width) + 1, to.value);
+            let reason = format!("{} ports from {} on", ports.count(), to.value);
             out.push(Diagnostic::new(Code::BadRange, &to.span, message, reason, "begin at a lower port"));
         }
-        let overlaps = |other: &ForwardTable| {
-            other.port.value().is_some_and(|other| other.0.first() <= ports.last() && ports.first() <= other.0.last())
-        };
+        let overlaps = |other: &ForwardTable| other.port.value().is_some_and(|other| other.0.overlaps(ports));
         if let Some((first, ..)) = seen.iter().find(|(_, other, of)| *of == protocol && overlaps(other)) {
             let message = format!("`{}` and `{}` both forward port {ports}", first.value, name.value);
             let remedy = "give one of them another port";
@@ -369,9 +442,18 @@ fn forward_to(file: &File, to: &At<HostName>, out: &mut Findings) {
             let hosts = file.router.value().into_iter().flat_map(|router| router.host.entries());
             let hosts = hosts.map(|(key, _)| key.value.as_ref());
             let all: Vec<&str> = file.machine.entries().map(|(key, _)| key.value.as_ref()).chain(hosts).collect();
-            out.push(unknown(to, "machine", &all));
+            if file.node.entries().any(|(key, _)| key.value.as_ref() == to.value.as_ref()) {
+                let message = format!("a forward to the node `{}`", to.value);
+                let remedy = "let a machine do that, and forward to it";
+                let reason = "nodes are not for the internet";
+                out.push(Diagnostic::new(Code::UnknownName, &to.span, message, reason, remedy));
+            } else {
+                out.push(unknown_computer(to, "machine or host", &all));
+            }
         }
     } else if fixed_address(file, &to.value).is_none() {
         out.push(no_address(to, "a forward"));
+    } else if let (Some(network), Some(router)) = (fixed_network(file, &to.value), file.router.value()) {
+        routed(router, &At { value: network, span: to.span.clone() }, "a forward's end", out);
     }
 }

@@ -9,12 +9,13 @@ use std::str::FromStr;
 
 use crate::check::Claim;
 use crate::file::File;
-use crate::machines::Cpus;
+use crate::machines::{self, Cpus};
 use crate::network::OnNetwork;
-use crate::read::At;
+use crate::network::table::NetworkTable;
+use crate::read::{At, Field, List};
 use crate::units::{
     Address, Bytes, Domain, HostName, ImageName, Interface, Invalid, Mac, NetworkName, Period, Port, Ports, RuleName,
-    Source, Text, VolumeName, text_serde,
+    Source, Text, VolumeName,
 };
 use table::{Engine, ForwardTable, RouterTable, RuleTable, WanAddress};
 
@@ -83,8 +84,8 @@ pub struct WanFixed {
     pub address: Interface,
     /// The provider's router.
     pub gateway: Address,
-    /// A pair's own addresses: two, else none.
-    pub members: Vec<Address>,
+    /// A pair's own addresses, the first one's first.
+    pub members: Option<[Address; 2]>,
 }
 
 /// A network behind the router.
@@ -93,8 +94,8 @@ pub struct WanFixed {
 pub struct Routed {
     /// The address that machines know the router by.
     pub gateway: Interface,
-    /// A pair's own addresses: two, else none.
-    pub members: Vec<Address>,
+    /// A pair's own addresses, the first one's first.
+    pub members: Option<[Address; 2]>,
     /// Addresses for whoever asks.
     pub dhcp: Option<Dhcp>,
     /// Whether it reaches the internet.
@@ -130,9 +131,9 @@ pub struct HostEntry {
 #[non_exhaustive]
 pub struct Rule {
     /// From any of these. Never empty.
-    pub from: BTreeSet<End>,
+    pub from: BTreeSet<Endpoint>,
     /// To any of these. Never empty.
-    pub to: BTreeSet<End>,
+    pub to: BTreeSet<Endpoint>,
     /// Any, if it isn't said.
     pub protocol: Option<Protocol>,
     /// Any, if it is empty.
@@ -157,7 +158,18 @@ pub struct Forward {
 
 /// An end of what a rule lets pass.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum End {
+pub enum Endpoint {
+    /// Everything beyond the router's WAN side.
+    Internet,
+    /// Whatever is on a network that the router routes for.
+    Network(NetworkName),
+    /// These addresses.
+    Source(Source),
+}
+
+/// An end of a rule, as the file names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum End {
     /// Everything beyond the router's WAN side.
     Internet,
     /// A network, a machine or a host of the file.
@@ -198,8 +210,6 @@ impl fmt::Display for End {
     }
 }
 
-text_serde!(End);
-
 /// OPNsense's makers ask for 3 GB at least.
 const OPNSENSE_MEMORY: Bytes = Bytes::gib(4);
 
@@ -237,7 +247,11 @@ pub(crate) fn build(file: &File) -> Option<Option<Router>> {
             .map(|(name, at)| (name.value.clone(), at.value))
             .collect(),
         hosts: hosts.collect::<Option<_>>()?,
-        rules: table.rule.entries().map(|(name, rule)| build_rule(&name.value, &rule.value)).collect::<Option<_>>()?,
+        rules: table
+            .rule
+            .entries()
+            .map(|(name, rule)| build_rule(file, &name.value, &rule.value))
+            .collect::<Option<_>>()?,
         forwards: table
             .forward
             .entries()
@@ -246,13 +260,23 @@ pub(crate) fn build(file: &File) -> Option<Option<Router>> {
     }))
 }
 
+/// A pair's own addresses. Nothing for a single one; the outer nothing is a mistake.
+#[allow(clippy::option_option, reason = "nothing is what a single router has; the outer nothing is a mistake")]
+fn members_of(list: &Field<List<Address>>, pair: bool) -> Option<Option<[Address; 2]>> {
+    match *list.items().map(|member| member.value).collect::<Vec<_>>() {
+        [first, second] if pair => Some(Some([first, second])),
+        [] if !pair => Some(None),
+        _ => None,
+    }
+}
+
 fn build_wan(table: &RouterTable) -> Option<Wan> {
+    let pair = table.pair.or(true)?;
     let table = table.wan.value()?;
     let fixed = match table.address.or(WanAddress::Dhcp)? {
         WanAddress::Dhcp => None,
         WanAddress::Is(address) => {
-            let members = table.members.items().map(|member| member.value).collect();
-            Some(WanFixed { address, gateway: *table.gateway.value()?, members })
+            Some(WanFixed { address, gateway: *table.gateway.value()?, members: members_of(&table.members, pair)? })
         }
     };
     Some(Wan { network: table.network.value()?.clone(), fixed })
@@ -269,16 +293,20 @@ fn build_networks(file: &File, table: &RouterTable) -> Option<BTreeMap<NetworkNa
                 Some(Dhcp { first, last, lease: dhcp.lease.or(LEASE.parse().ok()?)? })
             }
         };
-        let members = routed.members.items().map(|member| member.value).collect();
+        let members = members_of(&routed.members, table.pair.or(true)?)?;
         Some((name.clone(), Routed { gateway, members, dhcp, internet: routed.internet.or(true)? }))
     };
     table.networks.entries().map(|(name, routed)| build(&name.value, &routed.value)).collect()
 }
 
-fn build_rule(name: &RuleName, table: &RuleTable) -> Option<(RuleName, Rule)> {
+fn build_rule(file: &File, name: &RuleName, table: &RuleTable) -> Option<(RuleName, Rule)> {
+    let ends = |list: &Field<List<End>>| -> Option<BTreeSet<Endpoint>> {
+        let resolved: Vec<_> = list.items().map(|end| resolve(file, &end.value)).collect::<Option<_>>()?;
+        Some(resolved.into_iter().flatten().collect())
+    };
     let rule = Rule {
-        from: table.from.items().map(|end| end.value.clone()).collect(),
-        to: table.to.items().map(|end| end.value.clone()).collect(),
+        from: ends(&table.from)?,
+        to: ends(&table.to)?,
         protocol: table.protocol.maybe()?,
         ports: table.ports.items().map(|ports| ports.value.0).collect(),
     };
@@ -297,6 +325,27 @@ fn build_forward(file: &File, name: &RuleName, table: &ForwardTable) -> Option<(
     Some((name.clone(), forward))
 }
 
+/// What an end of a rule stands for: of a name, the network, or the addresses of the computer.
+fn resolve(file: &File, end: &End) -> Option<Vec<Endpoint>> {
+    let name = match end {
+        End::Internet => return Some(vec![Endpoint::Internet]),
+        End::Source(source) => return Some(vec![Endpoint::Source(*source)]),
+        End::Named(name) => name,
+    };
+    let network = file.network.entries().find(|(network, _)| network.value.as_ref() == name.as_ref());
+    if let Some((network, _)) = network {
+        return Some(vec![Endpoint::Network(network.value.clone())]);
+    }
+    let one = |address: Address| address.to_string().parse().ok().map(Endpoint::Source);
+    let of_node = |(_, network): (&At<NetworkName>, &At<NetworkTable>)| {
+        let addresses = network.value.addresses.entries();
+        addresses.filter(|(node, _)| node.value.as_ref() == name.as_ref()).map(|(_, address)| address.value).next()
+    };
+    let of_node: Vec<Address> = file.network.entries().filter_map(of_node).collect();
+    let all = if of_node.is_empty() { vec![fixed_address(file, name)?] } else { of_node };
+    all.into_iter().map(one).collect()
+}
+
 /// The address that the file gives a machine or a host.
 pub(crate) fn fixed_address(file: &File, name: &HostName) -> Option<Address> {
     let machine = file.machine.entries().find(|(machine, _)| machine.value.as_ref() == name.as_ref());
@@ -305,6 +354,13 @@ pub(crate) fn fixed_address(file: &File, name: &HostName) -> Option<Address> {
     }
     let (_, host) = file.router.value()?.host.find(name)?;
     host.value.address.value().copied()
+}
+
+/// The network that a machine or a host has its fixed address in.
+pub(crate) fn fixed_network(file: &File, name: &HostName) -> Option<NetworkName> {
+    let own = machines::claims(file).into_iter().chain(claims(file));
+    let address = fixed_address(file, name)?;
+    own.into_iter().find(|on| on.claim.value == address).map(|on| on.network)
 }
 
 /// The addresses that the file gives the router and its hosts, beside the networks' gateways.
@@ -327,10 +383,9 @@ fn members(router: &RouterTable) -> impl Iterator<Item = OnNetwork> {
     })
 }
 
-/// The addresses of the router, if it is a machine.
-pub(crate) fn machine_claims(file: &File) -> Vec<OnNetwork> {
-    let router = file.router.value().filter(|router| router.engine.value() == Some(&Engine::Opnsense));
-    let Some(router) = router else { return Vec::new() };
+/// The addresses of the router itself.
+pub(crate) fn own_claims(file: &File) -> Vec<OnNetwork> {
+    let Some(router) = file.router.value() else { return Vec::new() };
     let gateways = router.networks.entries().filter_map(|(name, _)| {
         let gateway = file.network.find(&name.value)?.1.value.gateway.get()?;
         let claim = Claim::new(gateway.value, &gateway.span, "the router");

@@ -10,9 +10,6 @@ use crate::read::{FromToml, Key, Presence, Shape};
 
 pub use reference::reference;
 
-/// Where the schema lives, as a name: no one has to be able to fetch it.
-const ID: &str = "urn:stead:cluster-file:1";
-
 /// The JSON Schema of the cluster file: draft 7, which TOML language servers know best.
 pub fn json_schema() -> Value {
     let mut definitions = Map::new();
@@ -23,7 +20,6 @@ pub fn json_schema() -> Value {
     }
     let mut all = Map::new();
     all.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
-    all.insert("$id".to_owned(), json!(ID));
     all.insert("title".to_owned(), json!("stead's cluster file"));
     all.append(&mut root);
     all.insert("definitions".to_owned(), Value::Object(definitions));
@@ -39,8 +35,11 @@ fn schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Whole { least, most, .. } => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Words(words) => {
-            let one = |(word, doc): &(&str, &str)| json!({ "const": word, "description": doc.trim() });
-            json!({ "type": "string", "oneOf": words.iter().map(one).collect::<Vec<_>>() })
+            // taplo shows what each word means by a key of its own; others show the description.
+            let (names, docs): (Vec<&str>, Vec<&str>) = words.iter().map(|(word, doc)| (*word, doc.trim())).unzip();
+            let each: String =
+                words.iter().fold(String::new(), |text, (word, doc)| text + "\n- `\"" + word + "\"`:" + doc);
+            json!({ "type": "string", "enum": names, "x-taplo": { "docs": { "enumValues": docs } }, "description": each })
         }
         Shape::List(of) => json!({ "type": "array", "items": schema(of, definitions) }),
         Shape::Map { key, of } => {
@@ -85,16 +84,18 @@ fn table(shape: &Shape, definitions: &mut Map<String, Value>) {
     definitions.insert(name.to_owned(), defined);
 }
 
-/// What a key takes, with what it says. Beside a `$ref`, draft 7 hears nothing else.
+/// What a key takes, with what it says. Draft 7 hears nothing beside a `$ref`, and language servers do.
 fn described(key: &Key, definitions: &mut Map<String, Value>) -> Value {
     let own = line(&key.doc);
     let mut taken = schema(&key.shape, definitions);
     if taken.get("$ref").is_some() {
-        return json!({ "description": own, "allOf": [taken] });
+        return json!({ "description": own, "$ref": taken["$ref"] });
     }
     if let Some(taken) = taken.as_object_mut() {
-        let syntax = taken.get("description").and_then(Value::as_str).map(|syntax| format!("{own} {syntax}"));
-        taken.insert("description".to_owned(), json!(syntax.unwrap_or(own)));
+        let more = taken.get("description").and_then(Value::as_str).unwrap_or_default();
+        let between = if more.starts_with('\n') { "\n" } else { " " };
+        let all = format!("{own}{between}{more}").trim_end().to_owned();
+        taken.insert("description".to_owned(), json!(all));
     }
     taken
 }

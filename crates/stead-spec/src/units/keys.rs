@@ -118,7 +118,7 @@ fn no_secret(text: &str) -> Result<(), Invalid> {
     if !secret {
         return Ok(());
     }
-    Err(Invalid::secret(
+    Err(Invalid::new(
         "that is a PRIVATE key",
         "take it out of the file and write the public key; if the file was ever shared, treat the key as stolen",
     ))

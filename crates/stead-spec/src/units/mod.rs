@@ -54,19 +54,12 @@ pub struct Invalid {
     pub reason: String,
     /// What to do, in half a sentence: "write a whole number and KiB, MiB, GiB or TiB, such as 8GiB".
     pub remedy: String,
-    /// Whether the text is a secret, so that nobody shows it again.
-    pub secret: bool,
 }
 
 impl Invalid {
     /// Wrong for `reason`; `remedy` says what to do.
     pub fn new(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { reason: reason.into(), remedy: remedy.into(), secret: false }
-    }
-
-    /// The same of a text that is a secret.
-    pub fn secret(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { secret: true, ..Self::new(reason, remedy) }
+        Self { reason: reason.into(), remedy: remedy.into() }
     }
 }
 

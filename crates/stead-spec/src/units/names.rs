@@ -88,7 +88,7 @@ const LONGEST_USER: usize = 32;
 
 /// Users and groups of Debian's base system (`base-passwd`: /usr/share/doc/base-passwd/users-and-groups.html), and of
 /// the packages on a node.
-const TAKEN: [&str; 66] = [
+const TAKEN: [&str; 74] = [
     "adm",
     "audio",
     "backup",
@@ -104,9 +104,13 @@ const TAKEN: [&str; 66] = [
     "dnsmasq",
     "fax",
     "floppy",
+    "frr",
+    "frrvty",
     "games",
     "gnats",
     "groups",
+    "haclient",
+    "hacluster",
     "input",
     "irc",
     "kmem",
@@ -125,9 +129,11 @@ const TAKEN: [&str; 66] = [
     "nogroup",
     "ntp",
     "ntpsec",
+    "openvswitch",
     "operator",
     "plugdev",
     "polkitd",
+    "prometheus",
     "proxy",
     "qemu",
     "render",
@@ -137,10 +143,12 @@ const TAKEN: [&str; 66] = [
     "shadow",
     "src",
     "sshd",
+    "ssl-cert",
     "staff",
     "statd",
     "stead",
     "sudo",
+    "swtpm",
     "sync",
     "sys",
     "tang",

@@ -2,12 +2,27 @@ use super::table::{Kind, Layout, NodeDisks, VolumeTable};
 use super::{copies, given};
 use crate::check::{Findings, count, renames, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::disks::VAULT;
 use crate::file::File;
 use crate::read::At;
 use crate::units::VolumeName;
 
+/// More than this, and a disk is for snapshots rather than for files.
+const MOST_FOR_SNAPSHOTS: u8 = 90;
+
 pub(crate) fn check(file: &File, out: &mut Findings) {
     for (name, table) in file.volume.entries() {
+        if let Some(share) = table.value.snapshots.get().filter(|share| share.value.get() > MOST_FOR_SNAPSHOTS) {
+            let message = format!("{} of volume `{}` for snapshots", share.value, name.value);
+            let reason = "nothing is left for its files";
+            let remedy = format!("write at most {MOST_FOR_SNAPSHOTS}%");
+            out.push(Diagnostic::new(Code::BadValue, &share.span, message, reason, remedy));
+        }
+        if name.value.as_ref() == VAULT {
+            let message = format!("a volume named `{VAULT}`");
+            let reason = "disks of that name are for no volume";
+            out.push(Diagnostic::new(Code::BadValue, &name.span, message, reason, "give it another name"));
+        }
         let lost = !file.node.is_whole() || file.node.entries().any(|(_, node)| !node.value.disks.is_whole());
         let Some((nodes, arbiters)) = given(file, &name.value).filter(|_| !lost) else { continue };
         if nodes.iter().chain(&arbiters).any(|given| !given.disks.value.whole) {
@@ -46,32 +61,36 @@ fn replicated(
     arbiters: &[NodeDisks<'_>],
     out: &mut Findings,
 ) {
-    let Some(copies) = copies(table, arbiters) else { return };
+    let Some(copies) = copies(table) else { return };
     let copies = usize::from(copies.get());
     let span = table.replicas.get().map_or(&name.span, |replicas| &replicas.span);
-    if copies == 2 && arbiters.is_empty() {
-        let message = format!("volume `{}` has two copies and no arbiter", name.value);
-        let reason = "when they differ, nobody knows which one is right";
-        let remedy = "write `replicas = 3`, or let an arbiter (`arbiter = true`) give it a disk";
+    if copies.is_multiple_of(2) && arbiters.is_empty() && copies <= nodes.len() {
+        let message = format!("volume `{}` has {copies} copies and no arbiter", name.value);
+        let reason = "when half of them differ from the others, nobody knows which are right";
+        let remedy = "write `replicas = 3`, or `replicas = 2` and let an arbiter (`arbiter = true`) give it a disk";
         out.push(Diagnostic::new(Code::TwoCopies, span, message, reason, remedy));
     }
     if copies > 2 && !arbiters.is_empty() {
         let message = format!("volume `{}` has {copies} copies and an arbiter", name.value);
-        let remedy = "leave `replicas` out, or take the arbiter's disk out";
-        let reason = "three copies outvote each other; an arbiter is for two";
+        let remedy = "write `replicas = 2`, or give the arbiter's disk another use: `vault`, if it has none";
+        let reason = "an arbiter is for two copies, of which neither outvotes the other";
         out.push(
             Diagnostic::new(Code::UselessKey, span, message, reason, remedy)
                 .and(&arbiters[0].disks.span, "the arbiter's"),
         );
     }
-    if copies > nodes.len() {
+    if copies > nodes.len() && (copies == 2 || arbiters.is_empty()) {
         let message =
             format!("volume `{}` wants {copies} copies, and {} give it disks", name.value, count(nodes.len(), "node"));
-        let remedy = "let more nodes give it disks, or ask for fewer copies";
+        let remedy = if nodes.len() == 2 {
+            "let another node give it a disk; or write `replicas = 2`, and let an arbiter give it one"
+        } else {
+            "let more nodes give it disks, or ask for fewer copies"
+        };
         out.push(Diagnostic::new(Code::TooManyReplicas, span, message, "two copies on one node are one", remedy));
         return;
     }
-    if unequal(name, nodes, span, out) {
+    if copies > nodes.len() || unequal(name, nodes, span, out) {
         return;
     }
     let disks: usize = nodes.iter().map(|given| given.disks.value.items.len()).sum();

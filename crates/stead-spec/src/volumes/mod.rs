@@ -1,18 +1,15 @@
 //! Volumes: places for files, on the disks that nodes give them.
 
 mod check;
-mod replicated;
 pub(crate) mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::file::File;
-use crate::read::At;
-use crate::units::{DiskId, NodeName, Percent, VolumeName};
+use crate::units::{DiskId, NodeName, Percent, VolumeName, number};
 use table::{NodeDisks, VolumeTable};
 
 pub(crate) use check::check;
-pub use replicated::{Brick, Copies, ReplicaSet};
 pub use table::{Kind, Layout};
 
 /// A place for files.
@@ -34,17 +31,28 @@ pub struct Volume {
 /// What keeps a volume's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Sets of bricks, each with the same files on several nodes.
+    /// Several nodes, each with a copy. Which part of which disk belongs together is the planner's to say: it sees what
+    /// is there already.
     Replicated {
-        /// Full copies of each file.
+        /// Full copies of each file. An arbiter goes with two.
         copies: Copies,
-        /// How a new volume of these disks is laid out. Never empty; the bricks of a set are on different nodes.
-        sets: Vec<ReplicaSet>,
-        /// What `sets` follow.
+        /// How they lie on the disks.
         layout: Layout,
+        /// The nodes that keep copies, each with as many disks. Not fewer nodes than copies.
+        nodes: Disks,
+        /// The nodes that keep names and no contents.
+        arbiters: Disks,
     },
-    /// Each of these nodes by itself, on these disks. Neither is ever empty.
-    Local(BTreeMap<NodeName, Vec<DiskId>>),
+    /// Each of these nodes by itself.
+    Local(Disks),
+}
+
+/// The disks of each of some nodes: never none.
+pub type Disks = BTreeMap<NodeName, BTreeSet<DiskId>>;
+
+number! {
+    /// How many full copies there are of each file.
+    Copies(u8): "a number of copies", 2..=5, "one copy is none, and more than five only cost"
 }
 
 impl Volume {
@@ -56,6 +64,9 @@ impl Volume {
 
 /// How much is kept free for snapshots unless the file says: a night's changes of busy machines, twice.
 const SNAPSHOTS: i64 = 20;
+
+/// How many copies there are unless the file says: of three, two outvote the one that is wrong.
+const COPIES: i64 = 3;
 
 /// The disks that nodes give to a volume: those of ordinary nodes, and of arbiters.
 pub(crate) fn given<'f>(file: &'f File, volume: &VolumeName) -> Option<(Vec<NodeDisks<'f>>, Vec<NodeDisks<'f>>)> {
@@ -74,8 +85,8 @@ pub(crate) fn given<'f>(file: &'f File, volume: &VolumeName) -> Option<(Vec<Node
 }
 
 /// How many copies a replicated volume has.
-pub(crate) fn copies(table: &VolumeTable, arbiters: &[NodeDisks<'_>]) -> Option<Copies> {
-    table.replicas.or(Copies::new(if arbiters.is_empty() { 3 } else { 2 }).ok()?)
+pub(crate) fn copies(table: &VolumeTable) -> Option<Copies> {
+    table.replicas.or(Copies::new(COPIES).ok()?)
 }
 
 pub(crate) fn build(file: &File) -> Option<BTreeMap<VolumeName, Volume>> {
@@ -84,20 +95,18 @@ pub(crate) fn build(file: &File) -> Option<BTreeMap<VolumeName, Volume>> {
 
 fn build_volume(file: &File, name: &VolumeName, table: &VolumeTable) -> Option<(VolumeName, Volume)> {
     let (nodes, arbiters) = given(file, name)?;
-    let listed = |disks: &[NodeDisks<'_>]| -> Vec<(NodeName, Vec<DiskId>)> {
-        let of = |at: &NodeDisks<'_>| at.disks.value.items.iter().map(|disk: &At<DiskId>| disk.value.clone()).collect();
-        disks.iter().map(|at| (at.name.value.clone(), of(at))).collect()
+    let disks = |given: &[NodeDisks<'_>]| -> Disks {
+        let of = |given: &NodeDisks<'_>| given.disks.value.items.iter().map(|disk| disk.value.clone()).collect();
+        given.iter().map(|given| (given.name.value.clone(), of(given))).collect()
     };
     let content = match table.kind.value()? {
-        Kind::Local => Content::Local(listed(&nodes).into_iter().collect()),
-        Kind::Replicated => {
-            let (copies, layout) = (copies(table, &arbiters)?, table.layout.or(Layout::Plain)?);
-            let sets = match layout {
-                Layout::Plain => replicated::plain(&listed(&nodes), copies.get().into()),
-                Layout::Chained => replicated::chained(&listed(&nodes), copies.get().into()),
-            };
-            Content::Replicated { copies, sets: replicated::arbitrated(sets, &listed(&arbiters)), layout }
-        }
+        Kind::Local => Content::Local(disks(&nodes)),
+        Kind::Replicated => Content::Replicated {
+            copies: copies(table)?,
+            layout: table.layout.or(Layout::Plain)?,
+            nodes: disks(&nodes),
+            arbiters: disks(&arbiters),
+        },
     };
     let volume = Volume {
         name: name.clone(),

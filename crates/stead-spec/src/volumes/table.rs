@@ -1,7 +1,7 @@
 use crate::read::{At, List, table, words};
 use crate::units::{DiskId, NodeName, Percent, VolumeName};
 
-use super::replicated::Copies;
+use super::Copies;
 
 words! {
     /// What keeps a volume's files.
@@ -30,7 +30,7 @@ table! {
         /// `"replicated"` or `"local"`.
         need kind: Kind,
         /// How many full copies there are of each file of a replicated volume. Two need an arbiter among its nodes.
-        /// Default: 3; with an arbiter among its nodes, 2.
+        /// Default: 3.
         may replicas: Copies,
         /// How the copies of a replicated volume lie on the nodes' disks. Default: `"plain"`.
         may layout: Layout,
