@@ -331,7 +331,12 @@ fn rule(file: &File, table: &RuleTable, out: &mut Findings) {
 fn routed(router: &RouterTable, network: &At<NetworkName>, what: &str, out: &mut Findings) {
     if router.networks.find(&network.value).is_none() && router.networks.is_whole() && !router.networks.is_missing() {
         let message = format!("{what} on `{}`, which the router doesn't route for", network.value);
-        let remedy = format!("add `[router.networks.{}]`, or name another network", network.value);
+        let wan = router.wan.value().and_then(|wan| wan.network.value());
+        let remedy = if wan == Some(&network.value) {
+            "write \"internet\" for what is beyond it".to_owned()
+        } else {
+            format!("add `[router.networks.{}]`, or name another network", network.value)
+        };
         out.push(Diagnostic::new(Code::NotRouted, &network.span, message, "not among its `networks`", remedy));
     }
 }

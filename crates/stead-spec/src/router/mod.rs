@@ -10,8 +10,8 @@ use std::str::FromStr;
 use crate::check::Claim;
 use crate::file::File;
 use crate::machines::{self, Cpus};
-use crate::network::OnNetwork;
 use crate::network::table::NetworkTable;
+use crate::network::{CORE, OnNetwork};
 use crate::read::{At, Field, List};
 use crate::units::{
     Address, Bytes, Domain, HostName, ImageName, Interface, Invalid, Mac, NetworkName, Period, Port, Ports, RuleName,
@@ -194,6 +194,13 @@ impl FromStr for End {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == INTERNET {
             return Ok(Self::Internet);
+        }
+        if ["any", "all"].contains(&text) {
+            let remedy = "name each network and \"internet\", or write \"0.0.0.0/0\" for all addresses";
+            return Err(Invalid::new("there is no word for everything", remedy));
+        }
+        if text == CORE {
+            return Err(Invalid::new("the core is for nodes only", "name another network"));
         }
         // A name has no dot, and addresses have some.
         if text.contains(['.', '/', ':']) { text.parse().map(Self::Source) } else { text.parse().map(Self::Named) }
