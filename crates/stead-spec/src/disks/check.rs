@@ -173,8 +173,8 @@ fn thefts(file: &File, out: &mut Findings) {
         return;
     }
     let nodes: Vec<&NodeName> = file.node.entries().map(|(name, _)| &name.value).collect();
-    if nodes.len() < LEAST_NODES {
-        // That there are too few says it all.
+    if !(LEAST_NODES..=usize::from(u8::MAX)).contains(&nodes.len()) {
+        // That there are too few says it all, and that there are more than numbers for them.
         return;
     }
     // Where the file says nothing, it is said to be the cluster's.
@@ -222,8 +222,11 @@ fn thefts(file: &File, out: &mut Findings) {
     }
 }
 
+/// Of more nodes than this, it isn't looked for two that open a disk: that takes the cube of their number.
+const MANY: usize = 32;
+
 /// How many nodes a thief takes to open the disks of one of them, and which one; nothing if all of them aren't enough.
-/// One, two, or all: what a policy asks between two and all isn't worth the search.
+/// One, two, or all: what a policy asks between two and all isn't worth the search, and with many nodes two aren't.
 fn fewest_stolen<'n>(
     nodes: &[&'n NodeName],
     locks: &[(&'n NodeName, Lock)],
@@ -232,7 +235,8 @@ fn fewest_stolen<'n>(
     let opens =
         |lock: &Lock, stolen: &[&NodeName]| lock.opens(&|by| holder(by).is_some_and(|node| stolen.contains(&&node)));
     let by_one = locks.iter().find(|(node, lock)| opens(lock, &[node])).map(|(node, _)| (1, *node));
-    let by_two = || locks.iter().find(|(node, lock)| nodes.iter().any(|other| opens(lock, &[node, other])));
+    let searched = if nodes.len() <= MANY { locks } else { &[] };
+    let by_two = || searched.iter().find(|(node, lock)| nodes.iter().any(|other| opens(lock, &[node, other])));
     let by_all = || locks.iter().find(|(_, lock)| opens(lock, nodes));
     let by_two = || by_two().map(|(node, _)| (2, *node));
     by_one.or_else(by_two).or_else(|| by_all().map(|(node, _)| (nodes.len(), *node)))

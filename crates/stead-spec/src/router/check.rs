@@ -3,7 +3,7 @@ use super::table::{
 };
 use super::{End, fixed_address, fixed_network};
 use crate::check::{Claim, Findings, claimed_once, listed_once, refer, useless};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::file::File;
 use crate::network::CORE;
 use crate::read::{At, Field, List, nearest};
@@ -139,37 +139,35 @@ fn wan(file: &File, router: &RouterTable, out: &mut Findings) {
             useless(&table.gateway, "gateway", why, remedy, out);
             useless(&table.members, "members", why, remedy, out);
         }
-        Some(WanAddress::Is(address)) => {
-            if table.gateway.is_missing() {
-                let message = "`router.wan` has an address and no `gateway`";
-                let reason = "nothing says who leads on to the internet";
-                let remedy = "add `gateway = \"…\"`, the provider's router";
-                out.push(Diagnostic::new(Code::MissingKey, &at.span, message, reason, remedy));
-            }
-            for inside in table.gateway.get().into_iter().chain(table.members.items()) {
-                if !address.subnet().is_host(inside.value.get()) {
-                    let message = format!("{} is not in {}", inside.value, address.subnet());
-                    let remedy = "write the address and the prefix that the provider told you";
-                    let reason = "the router wouldn't reach it";
-                    out.push(Diagnostic::new(Code::AddressOutside, &inside.span, message, reason, remedy));
-                }
-            }
-            outside_is_not_inside(file, table, address, out);
-            let mut claims: Vec<_> =
-                table.members.items().map(|at| Claim::new(at.value, &at.span, "a member of the router")).collect();
-            claims.extend(table.address.get().map(|at| Claim::new(address.address(), &at.span, "the router")));
-            claims.extend(table.gateway.get().map(|at| Claim::new(at.value, &at.span, "the provider's router")));
-            claimed_once(claims, Code::AddressTwice, "the address", "give one of them another address", out);
-            members("wan", pair, &table.members, out);
-            if pair == Some(true) && table.members.is_missing() {
-                let message = "`router.wan` has no `members`";
-                let reason = "each of a pair needs an address of its own";
-                let remedy = "add `members = [\"…\", \"…\"]`: two more of the provider's, or write `pair = false`";
-                out.push(Diagnostic::new(Code::MissingKey, &at.span, message, reason, remedy));
-            }
-        }
+        Some(WanAddress::Is(address)) => fixed(file, at, address, pair, out),
         None => {}
     }
+}
+
+/// An address that the provider gave for good: with its router, and for a pair with one for each.
+fn fixed(file: &File, at: &At<WanTable>, address: Interface, pair: Option<bool>, out: &mut Findings) {
+    let table = &at.value;
+    if table.gateway.is_missing() {
+        let message = "`router.wan` has an address and no `gateway`";
+        let reason = "nothing says who leads on to the internet";
+        let remedy = "add `gateway = \"…\"`, the provider's router";
+        out.push(Diagnostic::new(Code::MissingKey, &at.span, message, reason, remedy));
+    }
+    for inside in table.gateway.get().into_iter().chain(table.members.items()) {
+        if !address.subnet().is_host(inside.value.get()) {
+            let message = format!("{} is not in {}", inside.value, address.subnet());
+            let remedy = "write the address and the prefix that the provider told you";
+            let reason = "the router wouldn't reach it";
+            out.push(Diagnostic::new(Code::AddressOutside, &inside.span, message, reason, remedy));
+        }
+    }
+    outside_is_not_inside(file, table, address, out);
+    let own = table.members.items().map(|at| Claim::new(at.value, &at.span, "a member of the router"));
+    let shared = table.address.get().map(|at| Claim::new(address.address(), &at.span, "the router"));
+    let gateway = table.gateway.get().map(|at| Claim::new(at.value, &at.span, "the provider's router"));
+    let claims = own.chain(shared).chain(gateway);
+    claimed_once(claims, Code::AddressTwice, "the address", "give one of them another address", out);
+    members("router.wan", &at.span, pair, &table.members, out);
 }
 
 /// The provider's addresses are none of the networks' own: the router couldn't tell where packets go.
@@ -220,19 +218,23 @@ fn internet_side(file: &File, router: &RouterTable, network: &At<NetworkName>, o
     }
 }
 
-fn members(place: &str, pair: Option<bool>, list: &Field<List<Address>>, out: &mut Findings) {
+/// Each of a pair has an address of its own, and a single router has the gateway's.
+fn members(table: &str, span: &Span, pair: Option<bool>, list: &Field<List<Address>>, out: &mut Findings) {
+    if list.is_missing() && pair == Some(true) {
+        let message = format!("`{table}` has no `members`");
+        let reason = "each of a pair needs an address of its own";
+        let remedy = "add `members = [\"…\", \"…\"]`: two more addresses there, or write `pair = false`";
+        out.push(Diagnostic::new(Code::MissingKey, span, message, reason, remedy));
+    }
     let (Some(pair), Some(at)) = (pair, list.get().filter(|list| list.value.whole)) else { return };
     let (has, wants) = (at.value.items.len(), if pair { PAIR } else { 0 });
     if has != wants {
-        let message = format!(
-            "{} of members in `{place}`, for {}",
-            if has == 1 { "1 address".to_owned() } else { format!("{has} addresses") },
-            if pair { "a pair" } else { "a single router" }
-        );
-        let (reason, remedy) = if pair {
-            ("each of the two needs its own", "write two addresses")
+        let (message, reason, remedy) = if pair {
+            let message = format!("`{table}` has {has} of the two `members` of a pair");
+            (message, "each of the two needs its own", "write two addresses")
         } else {
-            ("there is only one, and it has the gateway's", "take `members` out, or write `pair = true`")
+            let message = format!("`{table}` has `members`, and the router is a single one");
+            (message, "it has the gateway's address", "take `members` out, or write `pair = true`")
         };
         out.push(Diagnostic::new(Code::RouterMembers, &at.span, message, reason, remedy));
     }
@@ -261,13 +263,7 @@ fn network(file: &File, router: &RouterTable, name: &At<NetworkName>, behind: &A
         }
     }
     let pair = router.pair.or(true);
-    members(name.value.as_ref(), pair, &behind.value.members, out);
-    if pair == Some(true) && behind.value.members.is_missing() {
-        let message = format!("`router.networks.{}` has no `members`", name.value);
-        let remedy = "add `members = [\"…\", \"…\"]`: two more addresses there, or write `pair = false`";
-        let reason = "each of a pair needs an address of its own";
-        out.push(Diagnostic::new(Code::MissingKey, &name.span, message, reason, remedy));
-    }
+    members(&format!("router.networks.{}", name.value), &name.span, pair, &behind.value.members, out);
     if let Some(dhcp) = behind.value.dhcp.get() {
         self::dhcp(file, name, dhcp, out);
     }
