@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::hash::Hash;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::read::{At, Field, List, Map, nearest};
@@ -63,7 +64,7 @@ pub(crate) fn listed_once<T: Ord + Display + Clone>(list: &Field<List<T>>, out: 
 }
 
 /// Reports a name that `known` doesn't have. `kind` is the table's name: `node`.
-pub(crate) fn refer<K: PartialEq + Display + AsRef<str>, T>(
+pub(crate) fn refer<K: Eq + Hash + Display + AsRef<str>, T>(
     name: &At<K>,
     kind: &str,
     known: &Field<Map<K, T>>,
@@ -80,10 +81,14 @@ pub(crate) fn refer<K: PartialEq + Display + AsRef<str>, T>(
     false
 }
 
+/// Of more names than this, none is suggested: each unknown one would be compared with all of them.
+const MANY: usize = 200;
+
 /// There is nothing of that name.
 pub(crate) fn unknown(name: &At<impl Display + AsRef<str>>, kind: &str, known: &[&str]) -> Diagnostic {
     let asked = &name.value;
-    let remedy = match nearest(asked.as_ref(), known.iter().copied()) {
+    let near = if known.len() <= MANY { nearest(asked.as_ref(), known.iter().copied()) } else { None };
+    let remedy = match near {
         Some(near) => format!("did you mean `{near}`? Otherwise add a table `[{kind}.{asked}]`"),
         None => format!("add a table `[{kind}.{asked}]`"),
     };
@@ -135,7 +140,7 @@ pub(crate) fn renames<'t, K, T: 't>(
     was: fn(&T) -> &Field<K>,
     out: &mut Findings,
 ) where
-    K: Ord + Display + Clone + 't,
+    K: Ord + Hash + Display + Clone + 't,
 {
     let mut before: BTreeMap<K, (Span, String)> = BTreeMap::new();
     for (name, table) in tables.entries() {

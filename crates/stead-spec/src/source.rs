@@ -116,6 +116,11 @@ fn line_from(text: &str, byte: usize) -> &str {
 fn first_of(text: &str, byte: usize) -> Option<Span> {
     let name = |line: &str| line.split(['=', '#']).next().unwrap_or_default().trim().to_owned();
     let (own, before) = (name(line_from(text, byte)), text.get(..byte)?);
+    let line = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
+    if line.contains(['=', '{', ',']) {
+        // A key within a line: which other one is its twin, lines don't tell.
+        return None;
+    }
     let before = &before[..before.rfind('\n')?];
     // A key is looked for in its own table.
     let from = if own.starts_with('[') { 0 } else { before.rfind("\n[").unwrap_or(0) };

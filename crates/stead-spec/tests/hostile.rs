@@ -68,6 +68,10 @@ fn deep_nesting() {
 
 #[test]
 fn nul_bytes_and_other_controls() {
+    let escaped = EXAMPLES[0].replace("name = \"home\"", "name = \"home\"\ndomain = \"\\u001b[31mx y.arpa\"");
+    let report = check(escaped.as_bytes());
+    let words: String = report.diagnostics().iter().map(|one| report.render(one, Style::Plain)).collect();
+    assert!(words.contains("bad-value") && !words.contains('\u{1b}'), "{words:?}");
     for control in ['\0', '\u{1b}', '\u{7f}', '\u{8}'] {
         let text = EXAMPLES[0].replace("home", &format!("ho{control}me"));
         let report = check(text.as_bytes());
@@ -103,10 +107,37 @@ fn what_is_no_utf8() {
 
 #[test]
 fn a_private_key_is_not_shown() {
-    let text = EXAMPLES[0].replace("ssh-ed25519 AAAA", "AGE-SECRET-KEY-1QQQQ");
-    let report = check(text.as_bytes());
-    let shown: String = report.diagnostics().iter().map(|one| report.render(one, Style::Plain)).collect();
-    assert!(shown.contains("PRIVATE") && !shown.contains("QQQQ"), "{shown}");
+    let public = "\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICHMIPjSN8qVDNO1yCJ5iTKWMcpYprJ09ANAGk2WGOrH me@laptop\"";
+    assert!(EXAMPLES[0].contains(public));
+    for key in [
+        "AGE-SECRET-KEY-1SECRET",
+        "age-secret-key-1secretsecretsecretsecretsecret",
+        "AGE-SECRET-KEY-PQ-1SECRET",
+        "AGE-PLUGIN-YUBIKEY-1SECRET",
+        "b3BlbnNzaC1rZXktdjEAAAASECRET",
+        "-----BEGIN OPENSSH PRIVATE KEY-----SECRET",
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nSECRET\n-----END OPENSSH PRIVATE KEY-----",
+        "-----BEGIN PUBLIC KEY-----\n-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----",
+        "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nSECRET",
+        "PuTTY-User-Key-File-3: ssh-ed25519\nSECRET",
+    ] {
+        let text = EXAMPLES[0];
+        for text in [
+            text.replace(public, &format!("\"{key}\"")),
+            text.replace(public, &format!("\"\"\"{key}\"\"\"")),
+            text.replace(&format!("[{public}]"), &format!("\"{key}\"")),
+            text.replace("keys = ", "key = ").replace(public, &format!("\"{key}\"")),
+            text.replace("[admin.me]", &format!("[admin.\"{key}\"]")),
+            text.replace("[cluster]", &format!("[cluster]\n\"{key}\" = 1")),
+        ] {
+            let report = check(text.as_bytes());
+            assert!(report.errors() > 0, "{text}");
+            let shown: String = report.diagnostics().iter().map(|one| report.render(one, Style::Plain)).collect();
+            // And as data, which has the words alone.
+            let words = format!("{:?}", report.diagnostics()).to_uppercase();
+            assert!(!words.contains("SECRET") && !shown.to_uppercase().contains("SECRET"), "{key}: {shown}");
+        }
+    }
 }
 
 /// A line or a value of a good file, gone wrong.

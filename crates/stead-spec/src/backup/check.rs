@@ -89,7 +89,8 @@ fn target(file: &File, at: &At<TargetTable>, out: &mut Findings) {
             out.push(missing("path", "the folder there", "add `path = \"./home\"`"));
         }
         if table.host_key.is_missing() {
-            let remedy = "add `host_key = \"ssh-ed25519 …\"`, as `ssh-keyscan -t ed25519 ADDRESS` prints it";
+            let remedy =
+                "add `host_key = \"ssh-ed25519 …\"`, as `ssh-keyscan -t ed25519 ADDRESS` prints it behind the address";
             out.push(missing("host_key", "whoever answers there would be taken for it", remedy));
         }
     }

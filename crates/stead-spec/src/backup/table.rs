@@ -66,7 +66,8 @@ table! {
         may ssh: SshTarget,
         /// The folder there.
         may path: String,
-        /// The key by which that computer is known, as `ssh-keyscan -t ed25519 ADDRESS` prints it.
+        /// The key by which that computer is known, as `ssh-keyscan -t ed25519 ADDRESS` prints it,
+        /// without the address in front.
         may host_key: PublicKey,
         /// Whether that computer lets nodes add but not delete, so that a node that was broken into can't delete its
         /// own backups. What is old is then deleted from the admin's side. Default: `false`.

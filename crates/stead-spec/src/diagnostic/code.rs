@@ -113,7 +113,7 @@ codes! {
         NoWayIn = "no-way-in",
 
         // disks
-        /// One disk for two places.
+        /// One disk of a node for two places.
         DiskTwice = "disk-twice",
         /// A node without a data disk.
         NoDataDisk = "no-data-disk",
@@ -171,6 +171,8 @@ codes! {
         NoFixedAddress = "no-fixed-address",
     }
     Warning {
+        /// Two nodes with a disk of one serial number.
+        DiskAlike = "disk-alike",
         /// ssh goes to another address than the file gives the node.
         SshElsewhere = "ssh-elsewhere",
         /// Who takes enough PCs has all that opens their disks.

@@ -2,7 +2,7 @@
 
 mod code;
 mod render;
-mod secret;
+pub(crate) mod secret;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -73,7 +73,8 @@ pub struct Position {
 impl Report {
     pub(crate) fn new(name: &str, text: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.code));
-        let diagnostics = merged(diagnostics);
+        let mut diagnostics = merged(diagnostics);
+        diagnostics.iter_mut().for_each(harmless);
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self { name: name.to_owned(), text: secret::hidden(text), lines, diagnostics }
     }
@@ -113,6 +114,16 @@ impl Report {
     /// Which line, from 0, a byte is in.
     fn line(&self, byte: usize) -> usize {
         self.lines.partition_point(|start| *start <= byte) - 1
+    }
+}
+
+/// Words that repeat what stands in the file are shown as they are, but for private keys and what a terminal takes for
+/// a command.
+fn harmless(diagnostic: &mut Diagnostic) {
+    let Diagnostic { message, reason, remedy, related, .. } = diagnostic;
+    for words in [message, reason, remedy].into_iter().chain(related.iter_mut().map(|(_, words)| words)) {
+        let shown = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+        *words = secret::hidden(words).chars().map(shown).collect();
     }
 }
 

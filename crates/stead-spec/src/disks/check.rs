@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::table::{Group, UnlockTable};
@@ -7,7 +7,7 @@ use crate::check::{Claim, Findings, claimed_once, key, one_of, refer, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::file::File;
 use crate::host::LEAST_NODES;
-use crate::read::At;
+use crate::read::{At, List};
 use crate::router::table::Engine;
 use crate::units::{NodeName, TangHost, TangUrl};
 
@@ -22,9 +22,9 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
 
 /// Each disk for one volume of one node, and at least one a node: secrets lie on no OS disk.
 fn disks(file: &File, out: &mut Findings) {
-    let mut claims = Vec::new();
+    let mut all = Vec::new();
     for (name, node) in file.node.entries() {
-        let (mut own, mut empty) = (Vec::new(), false);
+        let (mut own, mut empty, mut claims) = (Vec::new(), false, Vec::new());
         for (volume, list) in node.value.disks.entries() {
             if volume.value.as_ref() != VAULT {
                 refer(volume, "volume", &file.volume, out);
@@ -39,6 +39,12 @@ fn disks(file: &File, out: &mut Findings) {
             own.extend(list.value.items.iter().map(|disk| &disk.value));
             claims.extend(list.value.items.iter().map(|disk| Claim::new(disk.value.serial(), &disk.span, who.clone())));
         }
+        let remedy = "name each disk once";
+        claimed_once(claims.iter().cloned(), Code::DiskTwice, "the disk", remedy, out);
+        // On this node, it has been told.
+        let mut own_serials = BTreeSet::new();
+        claims.retain(|claim| own_serials.insert(claim.value));
+        all.append(&mut claims);
         for (disk, _) in node.value.wipe.entries() {
             if node.value.disks.is_whole() && !own.contains(&&disk.value) {
                 let message = format!("`{}` may be wiped, and is no disk of node `{}`", disk.value, name.value);
@@ -57,8 +63,8 @@ fn disks(file: &File, out: &mut Findings) {
             out.push(Diagnostic::new(Code::NoDataDisk, place, message, reason, remedy));
         }
     }
-    let remedy = "name each disk once: a serial number is one disk's";
-    claimed_once(claims, Code::DiskTwice, "the disk", remedy, out);
+    let remedy = "if it is one disk, name it at the node that it is in; some makers give all of theirs one number";
+    claimed_once(all, Code::DiskAlike, "the disk", remedy, out);
 }
 
 fn shape(table: &UnlockTable, span: &Span, out: &mut Findings) {
@@ -80,21 +86,28 @@ fn shape(table: &UnlockTable, span: &Span, out: &mut Findings) {
                 let remedy = "say who has to answer: `any = \"nodes\"`, or a list of tangs";
                 out.push(Diagnostic::new(Code::UnlockNobody, span, message, reason, remedy));
             }
+            listed_tangs(list, out);
             list.items.iter().for_each(|item| shape(&item.value, &item.span, out));
         }
     }
 }
 
-/// Each outside tang answers before any machine runs and any name is known, on a network of the nodes, and is named once.
-fn tangs(file: &File, unlock: &UnlockTable, out: &mut Findings) {
+/// In one list, a tang is named once: it answers for both or for neither.
+fn listed_tangs(list: &List<UnlockTable>, out: &mut Findings) {
     let mut seen: BTreeMap<&TangUrl, &Span> = BTreeMap::new();
-    for tang in unlock.tangs().into_iter().filter_map(|tang| tang.get()) {
+    for tang in list.items.iter().filter_map(|item| item.value.tang.get()) {
         if let Some(first) = seen.insert(&tang.value, &tang.span) {
-            let message = format!("the tang {} stands twice in `unlock`", tang.value);
+            let message = format!("the tang {} stands twice in one list", tang.value);
             let remedy = "take one out: it answers for both or for neither";
             let twice = Diagnostic::new(Code::ListedTwice, &tang.span, message, "a second time", remedy);
             out.push(twice.and(first, "first here"));
         }
+    }
+}
+
+/// Each outside tang answers before any machine runs and any name is known, on a network of the nodes.
+fn tangs(file: &File, unlock: &UnlockTable, out: &mut Findings) {
+    for tang in unlock.tangs().into_iter().filter_map(|tang| tang.get()) {
         match tang.value.host() {
             TangHost::Name(name) => {
                 let message = format!("the tang `{name}` is a name, and disks open before names are known");

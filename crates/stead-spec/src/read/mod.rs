@@ -5,6 +5,9 @@ mod shape;
 mod table;
 mod value;
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -47,6 +50,8 @@ pub(crate) struct List<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Map<K, T> {
     pub(crate) entries: Vec<(At<K>, At<T>)>,
+    /// Where in `entries` each name is.
+    places: HashMap<K, usize>,
     /// Whether that is all of them.
     pub(crate) whole: bool,
 }
@@ -128,9 +133,10 @@ impl<K, T> Field<Map<K, T>> {
     /// The entry of that name.
     pub(crate) fn find(&self, name: &K) -> Option<(&At<K>, &At<T>)>
     where
-        K: PartialEq,
+        K: Eq + Hash,
     {
-        self.entries().find(|(key, _)| key.value == *name)
+        let map = &self.get()?.value;
+        map.places.get(name).and_then(|place| map.entries.get(*place)).map(|(key, value)| (key, value))
     }
 }
 
@@ -145,7 +151,7 @@ impl Reader {
 
     /// Where one is, as TOML writes it: `node.node1.nics`.
     pub(crate) fn path(&self) -> String {
-        if self.path.is_empty() { "the file".to_owned() } else { self.path.join(".").replace(".[", "[") }
+        if self.path.is_empty() { "the file".to_owned() } else { shown(&self.path.join(".").replace(".[", "[")) }
     }
 
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
@@ -160,7 +166,7 @@ impl Reader {
     pub(crate) fn wrong_type(&mut self, value: &Value<'_>, wanted: &str, example: &str) {
         let is = match value.get_ref() {
             DeValue::String(_) => "a text",
-            DeValue::Integer(_) => "a number",
+            DeValue::Integer(_) => "a whole number",
             DeValue::Float(_) => "a number with a point",
             DeValue::Boolean(_) => "true or false",
             DeValue::Datetime(_) => "a date or time without quotes",
@@ -176,6 +182,16 @@ impl Reader {
             format!("write it as `{example}`"),
         ));
     }
+}
+
+/// A name as a message repeats it: on one line, and no longer than a person reads.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut shown = name.chars().take(LONGEST).collect::<String>().escape_debug().to_string();
+    if name.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The one of `known` that was probably meant.

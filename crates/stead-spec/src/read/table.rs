@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 use toml::map::Map as Entries;
 
-use super::{At, Field, FromToml, Presence, Reader, Shape, Value, nearest};
+use super::{At, Field, FromToml, Presence, Reader, Shape, Value, nearest, shown};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// The keys of one table of the file, as they are asked for.
@@ -71,7 +71,7 @@ impl Reader {
             None if known.is_empty() => "take it out".to_owned(),
             None => format!("take it out; there is {}", listed(known)),
         };
-        let message = format!("{place} has no key `{}`", name.escape_debug());
+        let message = format!("{place} has no key `{}`", shown(name));
         self.report(Diagnostic::new(Code::UnknownKey, span, message, "this key means nothing here", remedy));
     }
 

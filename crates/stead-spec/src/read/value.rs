@@ -1,9 +1,12 @@
 //! Values: texts, numbers, words, lists and tables of the user's names.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use toml::de::DeValue;
 
 use super::table::listed;
-use super::{At, List, Map, Reader, Shape, Value, nearest};
+use super::{At, List, Map, Reader, Shape, Value, nearest, shown};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::units::{Invalid, Text};
 
@@ -136,7 +139,7 @@ impl<T: FromToml> FromToml for List<T> {
         let DeValue::Array(array) = value.get_ref() else {
             // What one element is, is there already.
             let example = match value.get_ref() {
-                DeValue::String(text) => format!("[\"{}\"]", text.escape_debug()),
+                DeValue::String(text) => format!("[\"{}\"]", shown(text)),
                 _ => Self::shape().example(),
             };
             reader.wrong_type(value, "a list", &example);
@@ -157,21 +160,22 @@ impl<T: FromToml> FromToml for List<T> {
     }
 }
 
-impl<K: Text, T: FromToml> FromToml for Map<K, T> {
+impl<K: Text + Eq + Hash, T: FromToml> FromToml for Map<K, T> {
     fn from_toml(value: &Value<'_>, reader: &mut Reader) -> Option<Self> {
         let DeValue::Table(table) = value.get_ref() else {
             reader.wrong_type(value, "a table", &Self::shape().example());
             return None;
         };
-        let mut map = Self { entries: Vec::new(), whole: true };
+        let mut map = Self { entries: Vec::new(), places: HashMap::new(), whole: true };
         for (name, entry) in table {
             let key = name.get_ref().parse::<K>().map_err(|Invalid { reason, remedy }| {
-                let message = format!("`{}` in `{}` is not {}", name.get_ref().escape_debug(), reader.path(), K::WHAT);
+                let message = format!("`{}` in `{}` is not {}", shown(name.get_ref()), reader.path(), K::WHAT);
                 reader.report(Diagnostic::new(Code::BadValue, &name.span(), message, reason, remedy));
             });
-            let value = reader.within(name.get_ref().escape_debug().to_string(), |reader| T::from_toml(entry, reader));
+            let value = reader.within(shown(name.get_ref()), |reader| T::from_toml(entry, reader));
             match (key, value) {
                 (Ok(key), Some(value)) => {
+                    map.places.insert(key.clone(), map.entries.len());
                     let key = At { value: key, span: name.span() };
                     map.entries.push((key, At { value, span: entry.span() }));
                 }

@@ -65,7 +65,10 @@ fn wrong_unit(number: &str, unit: &str) -> Invalid {
         return Invalid::new("that is no size", HOW);
     }
     if unit.is_empty() {
-        return Invalid::new("the unit is missing", format!("write {number}GiB, or with KiB, MiB or TiB"));
+        // A number of so many digits was never meant in GiB.
+        let short = number.len() <= 6;
+        let remedy = if short { format!("say what it counts: {number}MiB or {number}GiB") } else { HOW.to_owned() };
+        return Invalid::new("the unit is missing", remedy);
     }
     if unit.starts_with(['.', ',']) {
         return Invalid::new("that is no whole number", "write it in a smaller unit, such as 1536MiB for 1.5 GiB");
@@ -84,7 +87,7 @@ fn wrong_unit(number: &str, unit: &str) -> Invalid {
     }
 }
 
-/// The largest unit that keeps the number whole, so that what is printed can be read back.
+/// The largest unit that keeps the number whole; a number of whole KiB can be read back.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = UNITS.iter().find(|(_, shift)| self.0 != 0 && self.0.trailing_zeros() >= *shift);

@@ -72,7 +72,7 @@ text_serde!(Suite);
 
 /// A setting of the kernel: `"vm.swappiness"`.
 ///
-/// Its path below `/proc/sys` with dots for slashes, as `sysctl -a` prints it: lower-case letters, digits, `_`, `-`,
+/// Its path below `/proc/sys` with dots for slashes, as `sysctl -a` prints it: letters, digits, `_`, `-`,
 /// at least one dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SysctlKey(String);
@@ -81,7 +81,7 @@ impl Text for SysctlKey {
     const WHAT: &'static str = "a kernel setting";
     const SYNTAX: &'static str = "The setting's name as `sysctl -a` prints it, with dots.";
     const EXAMPLE: &'static str = "vm.swappiness";
-    const PATTERN: &'static str = "^[a-z0-9_][a-z0-9_-]*([.][a-z0-9_-]+)+$";
+    const PATTERN: &'static str = "^[A-Za-z0-9_][A-Za-z0-9_-]*([.][A-Za-z0-9_-]+)+$";
 }
 
 impl FromStr for SysctlKey {
@@ -94,8 +94,8 @@ impl FromStr for SysctlKey {
             let remedy = if dotted.parse::<Self>().is_ok() { format!("write {dotted}") } else { how.to_owned() };
             return Err(Invalid::new("it is written with dots here", remedy));
         }
-        if text.contains(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && !"_.-".contains(c)) {
-            return Err(Invalid::new("it has characters other than a to z, digits and `_.-`", how));
+        if text.contains(|c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c)) {
+            return Err(Invalid::new("it has characters other than letters, digits and `_.-`", how));
         }
         if text.starts_with('-') {
             return Err(Invalid::new("a dash in front means something else in sysctl's files", how));

@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use super::net::ipv4;
+
 use super::{Address, Invalid, Port, Text, digits, label, string_type, text_serde};
 
 /// A DNS domain of the cluster's own: `"home.arpa"`.
@@ -111,13 +112,11 @@ impl FromStr for Server {
             let host = rest.split('/').next().unwrap_or_default();
             return Err(Invalid::new("that is a URL", format!("write the host only: {host}")));
         }
-        if let Some((host, _)) = text.split_once(':') {
-            let port = Invalid::new("a port can't be chosen here", format!("leave the port out: write {host}"));
-            return Err(if host_and_port(text).is_ok_and(|(_, port)| port.is_some()) {
-                port
-            } else {
-                ipv4(text).map_or_else(|wrong| wrong, |_| port)
-            });
+        if let Some((host, port)) = text.split_once(':') {
+            // With a second colon it is meant as an IPv6 address, of which there is more to say.
+            let wrong = if port.contains(':') { ipv4(text).err() } else { None };
+            let reason = "a port can't be chosen here";
+            return Err(wrong.unwrap_or_else(|| Invalid::new(reason, format!("leave the port out: write {host}"))));
         }
         if looks_like_address(text) { text.parse().map(Self::Address) } else { text.parse().map(Self::Name) }
     }
@@ -236,7 +235,7 @@ pub(super) fn looks_like_address(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || b == b'.') || text.parse::<Ipv4Addr>().is_ok()
 }
 
-/// What is before the last colon, and the port behind it if there is one.
+/// What is before the colon, and the port behind it if there is one.
 pub(super) fn host_and_port(text: &str) -> Result<(&str, Option<Port>), Invalid> {
     match text.split_once(':') {
         Some((host, port)) if !port.contains([':', '/']) => {

@@ -4,6 +4,8 @@ use std::str::FromStr;
 use bech32::primitives::decode::CheckedHrpstring;
 use bech32::{Bech32, Hrp};
 
+use crate::diagnostic::secret;
+
 use super::{Invalid, Text, string_type, text_serde};
 
 /// An admin's public key: an OpenSSH key, to log in with and to encrypt to, or an age recipient, to encrypt to.
@@ -109,13 +111,7 @@ impl FromStr for PublicKey {
 
 /// A private key is told before all else, and never repeated.
 fn no_secret(text: &str) -> Result<(), Invalid> {
-    let upper = text.to_ascii_uppercase();
-    let secret = upper.contains("AGE-SECRET-KEY-")
-        || upper.contains("AGE-PLUGIN-")
-        || upper.contains("PUTTY-USER-KEY-FILE-")
-        || (upper.contains("-----BEGIN") && !upper.contains("PUBLIC KEY-----"))
-        || upper.contains("PRIVATE KEY-----");
-    if !secret {
+    if !secret::is_in(text) {
         return Ok(());
     }
     Err(Invalid::new(

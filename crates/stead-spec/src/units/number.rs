@@ -82,7 +82,7 @@ number! {
 
 number! {
     /// A node's or a switch's number: 1 to 254, the part of its addresses that is its own.
-    Number(u8): "a number", 1..=254, "the number becomes the last part of an address, which goes from 1 to 254"
+    Number(u8): "a number from 1 to 254", 1..=254, "the number becomes the last part of an address, which goes from 1 to 254"
 }
 
 number! {

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{Invalid, Text, VolumeName, text_serde};
 
@@ -113,6 +113,14 @@ fn web_url(text: &str, how: &str) -> Result<Url, Invalid> {
     }
     if url.fragment().is_some() {
         return Err(Invalid::new("what follows `#` is never sent", "leave `#` and what follows out"));
+    }
+    if let Some(Host::Ipv4(address)) = url.host()
+        && rest.split([':', '/', '?']).next() != Some(address.to_string().as_str())
+    {
+        return Err(Invalid::new(
+            "an IPv4 address has four decimal numbers",
+            format!("write {address}, if you mean that"),
+        ));
     }
     if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
         return Err(Invalid::new("the host is missing or its port is 0", how));

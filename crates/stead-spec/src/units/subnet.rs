@@ -183,7 +183,7 @@ impl FromStr for Source {
             32 if net.addr().is_unspecified() => {
                 Err(Invalid::new("no packet comes from that one address", "write 0.0.0.0/0 if you mean everywhere"))
             }
-            8.. => usable(net).map(Self),
+            4.. => usable(net).map(Self),
             _ => Ok(Self(net)),
         }
     }

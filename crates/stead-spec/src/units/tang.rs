@@ -92,7 +92,8 @@ impl FromStr for TangUrl {
             Some(Host::Ipv4(address)) => {
                 let written = authority.split(':').next().unwrap_or_default();
                 if written != address.to_string() {
-                    let remedy = format!("write {address}, if you mean that");
+                    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+                    let remedy = format!("write {scheme}{address}{port}, if you mean that");
                     return Err(Invalid::new("an IPv4 address has four decimal numbers", remedy));
                 }
                 if let Some(reason) = no_hosts(address) {
@@ -152,8 +153,8 @@ mod tests {
             ("http://192.168.0.2/adv", "leave it out"),
             ("http://192.168.0.2?x", "leave it out"),
             ("http://me@192.168.0.2", "no users"),
-            ("http://3232235522", "write 192.168.0.2"),
-            ("http://0x7f.1", "write 127.0.0.1"),
+            ("http://3232235522:7500", "write http://192.168.0.2:7500"),
+            ("http://0x7f.1", "write http://127.0.0.1"),
             ("http://127.0.0.1", "loopback"),
             ("http://192.168.0.300", "no URL"),
             ("http://[fd00::1]", "IPv6"),
