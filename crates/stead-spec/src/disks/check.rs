@@ -9,7 +9,7 @@ use crate::file::File;
 use crate::host::LEAST_NODES;
 use crate::read::{At, List};
 use crate::router::table::Engine;
-use crate::units::{NodeName, TangHost, TangUrl};
+use crate::units::{DiskId, NodeName, TangHost, TangUrl};
 
 pub(crate) fn check(file: &File, out: &mut Findings) {
     disks(file, out);
@@ -22,7 +22,7 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
 
 /// Each disk for one volume of one node, and at least one a node: secrets lie on no OS disk.
 fn disks(file: &File, out: &mut Findings) {
-    let mut all = Vec::new();
+    let (mut all_numbered, mut all_alike) = (Vec::new(), Vec::new());
     for (name, node) in file.node.entries() {
         let (mut own, mut empty, mut claims) = (Vec::new(), false, Vec::new());
         for (volume, list) in node.value.disks.entries() {
@@ -37,14 +37,16 @@ fn disks(file: &File, out: &mut Findings) {
                 empty = true;
             }
             own.extend(list.value.items.iter().map(|disk| &disk.value));
-            claims.extend(list.value.items.iter().map(|disk| Claim::new(disk.value.serial(), &disk.span, who.clone())));
+            let claim = |disk: &'_ At<DiskId>| Claim::new(disk.value.clone(), &disk.span, who.clone());
+            claims.extend(list.value.items.iter().map(claim));
         }
-        let remedy = "name each disk once";
-        claimed_once(claims.iter().cloned(), Code::DiskTwice, "the disk", remedy, out);
-        // On this node, it has been told.
+        // On one node, each is in one place, whatever its number is worth.
+        claimed_once(claims.iter().cloned().map(serial), Code::DiskTwice, "the disk", "name each disk once", out);
         let mut own_serials = BTreeSet::new();
-        claims.retain(|claim| own_serials.insert(claim.value));
-        all.append(&mut claims);
+        claims.retain(|claim| own_serials.insert(claim.value.serial().to_owned()));
+        let (numbered, alike): (Vec<_>, Vec<_>) = claims.into_iter().partition(|claim| has_own_number(&claim.value));
+        all_numbered.extend(numbered.into_iter().map(serial));
+        all_alike.extend(alike.into_iter().map(serial));
         for (disk, _) in node.value.wipe.entries() {
             if node.value.disks.is_whole() && !own.contains(&&disk.value) {
                 let message = format!("`{}` may be wiped, and is no disk of node `{}`", disk.value, name.value);
@@ -63,8 +65,22 @@ fn disks(file: &File, out: &mut Findings) {
             out.push(Diagnostic::new(Code::NoDataDisk, place, message, reason, remedy));
         }
     }
-    let remedy = "if it is one disk, name it at the node that it is in; some makers give all of theirs one number";
-    claimed_once(all, Code::DiskAlike, "the disk", remedy, out);
+    let remedy = "name each disk once: a serial number is one disk's";
+    claimed_once(all_numbered, Code::DiskTwice, "the disk", remedy, out);
+    let remedy =
+        "if it is one disk, name it at the node that it is in; some makers of enclosures give all of theirs one number";
+    claimed_once(all_alike, Code::DiskAlike, "the disk", remedy, out);
+}
+
+/// Whether the number in a disk's name is the disk's own. Behind USB it is the enclosure's, of which some makers have
+/// one for all; and a virtual one is what somebody wrote.
+fn has_own_number(disk: &DiskId) -> bool {
+    !["usb-", "virtio-", "scsi-0QEMU"].iter().any(|kind| disk.as_ref().starts_with(kind))
+}
+
+/// The claim of a disk as that of its number: a disk may have several names.
+fn serial(claim: Claim<DiskId>) -> Claim<String> {
+    Claim { value: claim.value.serial().to_owned(), span: claim.span, who: claim.who }
 }
 
 fn shape(table: &UnlockTable, span: &Span, out: &mut Findings) {
