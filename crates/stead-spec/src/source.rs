@@ -62,8 +62,9 @@ pub(crate) fn document(text: &str) -> (Spanned<DeTable<'_>>, Findings) {
         }
     }
     if findings.is_empty() {
-        // Without places, which doesn't happen; but an error is never lost.
-        findings.extend(errors.first().map(|error| syntax(text, 0, error)));
+        // The whole has a mistake, and no table by itself: then the whole's own first one. An error is never lost.
+        let first = others.first().copied().or(errors.first());
+        findings.extend(first.map(|error| syntax(text, 0, error)));
     }
     (document, findings)
 }
@@ -86,13 +87,7 @@ fn syntax_errors(text: &str, first: usize) -> Findings {
         let error = errors.into_iter().filter(|error| opened % 2 == 0 && !is_twice(error)).min_by_key(place)?;
         Some(syntax(text, start, &error))
     };
-    let findings: Findings = sections.filter_map(error).take(MOST_SYNTAX_ERRORS).collect();
-    if !findings.is_empty() {
-        return findings;
-    }
-    // The whole has a mistake, and no table by itself: then the whole's own first one.
-    let (_, errors) = DeTable::parse_recoverable(text);
-    errors.iter().find(|error| !is_twice(error)).map(|error| syntax(text, 0, error)).into_iter().collect()
+    sections.filter_map(error).take(MOST_SYNTAX_ERRORS).collect()
 }
 
 fn is_twice(error: &toml::de::Error) -> bool {

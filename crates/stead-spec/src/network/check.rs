@@ -1,5 +1,7 @@
 use super::table::NetworkTable;
-use super::{CORE, Segments, carried_mtu, network_mtu, pool_part, switch_mtu, switch_number, tags};
+use super::{
+    CORE, Segments, all_claims, carried_mtu, core_table, network_mtu, pool_part, switch_mtu, switch_number, tags,
+};
 use crate::check::{Claim, Findings, claimed_once, key, listed_once, one_of, refer, renames, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::file::File;
@@ -19,7 +21,7 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
         carried(file, name, &table.value, out);
     }
     same_switches(file, out);
-    if file.network.get().is_some() && !file.network.entries().any(|(name, _)| name.value.as_ref() == CORE) {
+    if file.network.get().is_some() && core_table(file).is_none() {
         no_core(file, out);
     }
     tags::check(file, out);
@@ -185,7 +187,7 @@ fn carried(file: &File, name: &At<NetworkName>, table: &NetworkTable, out: &mut 
         }
     } else if let (None, Some(over), None) = (said, table.over.get(), carried_mtu(file, table)) {
         // Even IPv6's least doesn't fit: said at the core, unless that is broken.
-        let core = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE);
+        let core = core_table(file);
         if core.is_some_and(|(name, core)| network_mtu(file, &name.value, &core.value).is_some()) {
             let message = format!("the core's packets are too small to carry `{}`", name.value);
             let remedy = "give `[network.core]` an `mtu` of 1500 or more";
@@ -356,8 +358,7 @@ pub(crate) fn claims(file: &File) -> Vec<OnNetwork> {
 
 /// Each address inside its network, and each once.
 pub(crate) fn addresses(file: &File, out: &mut Findings) {
-    let all: Vec<_> =
-        claims(file).into_iter().chain(crate::machines::claims(file)).chain(crate::router::claims(file)).collect();
+    let all: Vec<_> = all_claims(file).collect();
     for OnNetwork { network, claim } in &all {
         let Some((_, table)) = file.network.find(network) else { continue };
         let Some(subnet) = table.value.subnet.get() else { continue };

@@ -18,7 +18,8 @@ use crate::units::{
 };
 use table::{NetworkTable, SwitchTable};
 
-pub(crate) use check::{OnNetwork, addresses, check, claims};
+use check::claims;
+pub(crate) use check::{OnNetwork, addresses, check};
 pub(crate) use segments::Segments;
 
 /// The name of the nodes' own network.
@@ -159,6 +160,16 @@ impl Core {
     }
 }
 
+/// What the file says of the core, with its name.
+pub(crate) fn core_table(file: &File) -> Option<(&At<NetworkName>, &At<NetworkTable>)> {
+    file.network.entries().find(|(name, _)| name.value.as_ref() == CORE)
+}
+
+/// Every address that the file gives something in a network.
+pub(crate) fn all_claims(file: &File) -> impl Iterator<Item = OnNetwork> {
+    claims(file).into_iter().chain(crate::machines::claims(file)).chain(crate::router::claims(file))
+}
+
 /// A switch's number: the one it says, else the one that its name ends in.
 pub(crate) fn switch_number(name: &SwitchName, table: &SwitchTable) -> Option<Number> {
     table.number.maybe()?.or_else(|| number_in(name.as_ref()))
@@ -181,7 +192,7 @@ pub(crate) fn network_mtu(file: &File, name: &NetworkName, table: &NetworkTable)
 /// The largest packet that what carries a network passes.
 pub(crate) fn carried_mtu(file: &File, table: &NetworkTable) -> Option<Mtu> {
     if table.over.value().is_some() {
-        let (name, core) = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE)?;
+        let (name, core) = core_table(file)?;
         // A core over the core has been refused, and must not lead in circles.
         let core =
             if core.value.over.is_missing() { network_mtu(file, &name.value, &core.value)? } else { return None };
@@ -207,7 +218,7 @@ pub(crate) fn build_switches(file: &File) -> Option<BTreeMap<SwitchName, Switch>
 }
 
 pub(crate) fn build_core(file: &File, switches: &BTreeMap<SwitchName, Switch>) -> Option<Core> {
-    let (name, table) = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE)?;
+    let (name, table) = core_table(file)?;
     let table = &table.value;
     let pool = *table.pool.value()?;
     let mut numbers = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::NetworkTable;
-use super::{CORE, Segments};
+use super::{CORE, Segments, core_table};
 use crate::check::Findings;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::file::File;
@@ -64,7 +64,7 @@ fn twice((first, _): Network<'_>, (second, table): Network<'_>, place: &str) -> 
 }
 
 fn core_alone(file: &File, out: &mut Findings) {
-    let core = file.network.entries().find(|(name, _)| name.value.as_ref() == CORE);
+    let core = core_table(file);
     let Some((core_name, core)) = core.filter(|(_, core)| core.value.vlan.is_missing()) else { return };
     let shared =
         file.network.entries().filter(|(_, table)| table.value.vlan.get().is_some()).find_map(|(name, table)| {

@@ -285,8 +285,7 @@ fn dhcp(file: &File, name: &At<NetworkName>, at: &At<DhcpTable>, out: &mut Findi
             out.push(Diagnostic::new(Code::BadRange, &end.span, message, reason, "stay inside of the network"));
         }
     }
-    let all = crate::network::claims(file).into_iter().chain(crate::machines::claims(file)).chain(super::claims(file));
-    let here = all.filter(|on| on.network == name.value).map(|on| on.claim);
+    let here = crate::network::all_claims(file).filter(|on| on.network == name.value).map(|on| on.claim);
     for claim in here.chain(crate::disks::tang_claims(file)) {
         if (first.value..=last.value).contains(&claim.value) {
             let message = format!("DHCP in `{}` would hand out {}, which {} has", name.value, claim.value, claim.who);
