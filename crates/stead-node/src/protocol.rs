@@ -1,0 +1,179 @@
+//! What stead and its agents say to each other: [`Request`]s there, [`Answer`]s back, each a [frame](crate::frame).
+
+use serde::{Deserialize, Serialize};
+use stead_plan::generation::{Generation, Stamp};
+use stead_plan::inventory::{NodeInventory, Questions, Timestamp};
+use stead_plan::op::{Op, OutputKind};
+use stead_plan::step::{Outcome, StepId};
+
+/// Of the messages. Both sides are one program, so it differs only when something went wrong.
+pub const VERSION: u32 = 1;
+
+/// How often each side says that it is there, in seconds.
+pub const BEAT_EVERY: u64 = 5;
+
+/// After how many seconds of silence the other side is taken for gone, times the patience: five missed beats, and a
+/// sixth on its way.
+pub const GONE_AFTER: u64 = 30;
+
+/// How much an agent may do. Each may do what the ones before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Look.
+    Observe,
+    /// Start, migrate, back up: what needs no secrets and makes no step.
+    Operate,
+    /// Everything.
+    Apply,
+}
+
+/// The first message there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What is going to be asked.
+    pub role: Role,
+    /// Who asks: `me@laptop`.
+    pub who: String,
+    /// Whose node this should be. `None` for whoever only looks at a node that may be nobody's.
+    pub stamp: Option<Stamp>,
+    /// The spec's patience: multiplies time-outs.
+    pub patience: u8,
+    /// Whether what tools said is to be sent along.
+    pub record: bool,
+}
+
+/// What stead asks of an agent. One at a time, but for [`Beat`](Self::Beat).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Must be the first.
+    Hello(Hello),
+    /// Still here. Not answered.
+    Beat,
+    /// Look. Answered by [`Answer::Inventory`].
+    Look(Box<Questions>),
+    /// Which NICs of which nodes hear each other. Answered by [`Answer::Heard`].
+    Probe(Probe),
+    /// Hold this node for one apply, until the connection ends and what runs has ended. Answered by
+    /// [`Answer::Locked`].
+    Lock,
+    /// Keep this generation. Wants the lock. Answered by [`Answer::Kept`].
+    Keep(Box<Kept>),
+    /// The newest generation that is kept. Answered by [`Answer::Fetched`].
+    Fetch,
+    /// Do a step. Wants the lock. Answered by [`Answer::Progress`] any number of times, then [`Answer::Performed`].
+    Perform(Box<Job>),
+}
+
+/// What an agent answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Request::Hello`]: the agent's own version, and its clock.
+    Hello {
+        /// [`VERSION`].
+        version: u32,
+        /// The node's time as it answers.
+        now: Timestamp,
+    },
+    /// Still here.
+    Beat,
+    /// To [`Request::Look`]. The clock in it is not yet compared: `ahead` is the node's time itself.
+    Inventory(Box<NodeInventory>),
+    /// To [`Request::Probe`].
+    Heard(Vec<Heard>),
+    /// To [`Request::Lock`].
+    Locked,
+    /// To [`Request::Lock`]: somebody else holds it.
+    Held(Lease),
+    /// To [`Request::Keep`].
+    Kept,
+    /// To [`Request::Fetch`]; `None` where nothing is kept.
+    Fetched(Option<Box<Kept>>),
+    /// While a step is done: what runs now, for a person.
+    Progress(String),
+    /// To [`Request::Perform`].
+    Performed(Performed),
+    /// What a tool said, where [`Hello::record`] asked for it.
+    Recorded(Recording),
+    /// It won't, or can't: a whole message for a person.
+    Refused(String),
+}
+
+/// A step to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its name, for the journal.
+    pub step: StepId,
+    /// Its title, for the journal.
+    pub title: String,
+    /// What to do; outputs of earlier steps are put in already.
+    pub ops: Vec<Op>,
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Performed {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it found out for later steps.
+    pub outputs: Vec<(OutputKind, String)>,
+}
+
+/// A generation with its texts, as nodes keep it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Which.
+    pub generation: Generation,
+    /// The cluster file.
+    pub file: String,
+    /// The sealed secrets.
+    pub secrets: String,
+}
+
+/// Who holds a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// `me@laptop`.
+    pub who: String,
+    /// Since when, by the node's clock.
+    pub since: Timestamp,
+}
+
+/// How to find out what a NIC's cable leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Of this one search: words of another are not heard.
+    pub token: String,
+    /// What this node is called in it.
+    pub node: String,
+    /// How long to call and listen, in milliseconds.
+    pub listen: u32,
+}
+
+/// One NIC heard another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Heard {
+    /// The NIC of this node that heard.
+    pub on: String,
+    /// The node that called.
+    pub node: String,
+    /// Its NIC that called.
+    pub nic: String,
+}
+
+/// What a tool said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// The command as one could paste it.
+    pub command: String,
+    /// How it ended.
+    pub status: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}

@@ -1,0 +1,5 @@
+//! Disks: what is observed of them.
+
+mod facts;
+
+pub use facts::{BlockDevice, Disk, Ends, Signature};

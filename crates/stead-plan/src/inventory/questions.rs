@@ -1,0 +1,23 @@
+use std::collections::BTreeSet;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+/// What a node is asked to look at, beside what it always tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Questions {
+    /// Files, folders and links: what is there.
+    pub files: BTreeSet<Utf8PathBuf>,
+    /// Folders whose files with stead's mark are to be told of, so that what nobody asks for any more is seen.
+    pub folders: BTreeSet<Utf8PathBuf>,
+    /// Units of systemd's.
+    pub units: BTreeSet<String>,
+    /// Accounts.
+    pub users: BTreeSet<String>,
+    /// The kernel's settings, with dots: `vm.swappiness`.
+    pub sysctl: BTreeSet<String>,
+    /// What apt would update. It takes apt a second or two, so only where somebody wants to know.
+    pub updates: bool,
+    /// Whether disks are blank. It reads from each disk, so only where a disk may be formatted or shown.
+    pub blank_test: bool,
+}

@@ -1,0 +1,3 @@
+//! Networks: what is observed of them.
+
+pub mod facts;

@@ -1,0 +1,110 @@
+//! The plan: the difference between what is asked and what is observed, as steps in an order.
+
+use serde::{Deserialize, Serialize};
+use stead_spec::Spec;
+use stead_spec::units::{ClusterId, ClusterName, NodeName, Sha256};
+
+use crate::generation::{Ancestor, Generation};
+use crate::inventory::Timestamp;
+use crate::step::{Layer, Step};
+
+/// What is asked: the spec, and what the texts are that it came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The cluster file, parsed.
+    pub spec: &'a Spec,
+    /// Of the cluster file and the sealed secrets.
+    pub digest: &'a Sha256,
+    /// The generations that these texts descend from.
+    pub ancestors: &'a [Ancestor],
+}
+
+/// What to do, whole: `apply` chooses nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`SCHEMA_VERSION`], for those who read it as JSON.
+    pub schema_version: u32,
+    /// Whose.
+    pub cluster: ClusterId,
+    /// What people call it.
+    pub name: ClusterName,
+    /// When the nodes were looked at.
+    pub observed_at: Timestamp,
+    /// The cluster file, sealed secrets and generation to be kept, and where. Comes before all steps.
+    pub keep: Option<Keep>,
+    /// In an order in which they can be done one by one.
+    pub steps: Vec<Step>,
+    /// What is marked as stead's, but nobody asks for. Never touched.
+    pub leftovers: Vec<Leftover>,
+    /// What can't be done, and the way to do it. A plan that has any is not applied.
+    pub refusals: Vec<Refusal>,
+    /// What to know or think about.
+    pub notes: Vec<Note>,
+    /// The nodes that did not answer or hid something, so that the plan is not about them.
+    pub unknown: Vec<Unknown>,
+}
+
+/// What [`Plan::schema_version`] is.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A generation that is to be kept on nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Its number.
+    pub number: u64,
+    /// Its digest.
+    pub digest: Sha256,
+    /// The nodes that don't have it yet.
+    pub on: Vec<NodeName>,
+}
+
+/// Something of stead's that the cluster file doesn't ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Where.
+    pub node: NodeName,
+    /// Of which layer.
+    pub layer: Layer,
+    /// What.
+    pub what: String,
+    /// What would remove it, as one could paste it on that node.
+    pub remove: String,
+}
+
+/// Something that can't be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Where, if it is one node's.
+    pub node: Option<NodeName>,
+    /// Why not.
+    pub why: String,
+    /// The way to do it.
+    pub way: String,
+    /// For a cluster file that isn't derived from what was applied last: that.
+    pub overtaken_by: Option<Generation>,
+}
+
+/// Something to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Where, if it is one node's.
+    pub node: Option<NodeName>,
+    /// What.
+    pub what: String,
+}
+
+/// What can't be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// Which node.
+    pub node: NodeName,
+    /// Why.
+    pub why: String,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.keep.is_none() && self.steps.is_empty() && self.refusals.is_empty()
+    }
+}

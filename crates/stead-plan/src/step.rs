@@ -1,0 +1,186 @@
+//! A step: one idempotent action of a plan, on one node.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use stead_spec::units::NodeName;
+
+use crate::op::Op;
+
+/// One concern, in building order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "DESIGN's words")]
+pub enum Layer {
+    Host,
+    Network,
+    Disks,
+    Volumes,
+    Machines,
+    Router,
+    Backup,
+    Telemetry,
+}
+
+/// Names a step: `host/node1/packages`. The same need gives the same name in each plan.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId {
+    /// The layer that wants it.
+    pub layer: Layer,
+    /// Where it is done.
+    pub node: NodeName,
+    /// What it is about, in small letters, digits, dots and hyphens.
+    pub what: String,
+}
+
+/// One idempotent action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name.
+    pub id: StepId,
+    /// What it does, in one line without a full stop: `install chrony and ethtool`.
+    pub title: String,
+    /// Why: what is asked and what is there instead, a sentence each, or what the difference is, line by line.
+    pub why: Vec<String>,
+    /// What it runs and writes, in this order.
+    pub ops: Vec<Op>,
+    /// The steps that must be done before.
+    pub after: BTreeSet<StepId>,
+    /// What was observed that makes it right: if any of it has changed, the plan has been overtaken.
+    pub basis: Vec<Fact>,
+    /// What it destroys, for a person to type. Empty for nearly all.
+    pub destroys: Vec<Destruction>,
+}
+
+/// Something that was observed and that a step rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// About what.
+    pub about: About,
+    /// What it was, in a short canonical form that a person can read: see [`About::of`].
+    pub was: String,
+}
+
+/// What a fact is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// Whose node it is.
+    Stamp,
+    /// The hostname.
+    Hostname,
+    /// The time zone.
+    Timezone,
+    /// Whether the clock is right, to seconds.
+    Clock,
+    /// What is at a path.
+    File(Utf8PathBuf),
+    /// A package.
+    Package(String),
+    /// A unit of systemd's.
+    Unit(String),
+    /// An account.
+    User(String),
+    /// A setting of the kernel.
+    Sysctl(String),
+    /// Swap in use at this path.
+    Swap(Utf8PathBuf),
+}
+
+/// Something that a step destroys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destruction {
+    /// What, for a person.
+    pub what: String,
+    /// What must be typed: its name or serial.
+    pub typed: String,
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Network => "network",
+            Self::Disks => "disks",
+            Self::Volumes => "volumes",
+            Self::Machines => "machines",
+            Self::Router => "router",
+            Self::Backup => "backup",
+            Self::Telemetry => "telemetry",
+        })
+    }
+}
+
+impl Layer {
+    /// All of them, in building order.
+    pub const ALL: [Self; 8] = [
+        Self::Host,
+        Self::Network,
+        Self::Disks,
+        Self::Volumes,
+        Self::Machines,
+        Self::Router,
+        Self::Backup,
+        Self::Telemetry,
+    ];
+}
+
+impl FromStr for Layer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|layer| layer.to_string() == text);
+        found.ok_or_else(|| format!("`{text}` is no layer: {}", Self::ALL.map(|layer| layer.to_string()).join(", ")))
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.layer, self.node, self.what)
+    }
+}
+
+impl FromStr for StepId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || format!("`{text}` is no step: it wants LAYER/NODE/WHAT");
+        let mut parts = text.splitn(3, '/');
+        let (layer, node, what) = (parts.next(), parts.next(), parts.next());
+        Ok(Self {
+            layer: layer.ok_or_else(bad)?.parse()?,
+            node: node.and_then(|node| node.parse().ok()).ok_or_else(bad)?,
+            what: what.filter(|what| !what.is_empty()).ok_or_else(bad)?.to_owned(),
+        })
+    }
+}
+
+impl Serialize for StepId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StepId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It changed something.
+    Done,
+    /// All was so already.
+    Unchanged,
+    /// It can't be done yet: what it waits for. The next apply looks again.
+    Waiting(String),
+    /// It could not be done: a whole message for a person, with the command as one could paste it.
+    Failed(String),
+}
