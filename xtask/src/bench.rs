@@ -14,7 +14,7 @@ const ROUNDS: usize = 3;
 /// Measures a node's boot, and taking and restoring a picture of it, with a release build.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     workspace.cargo().args(["build", "--package", "stead", "--release"]).run()?;
-    let stead = workspace.target.join("release/stead");
+    let stead = workspace.release();
     let run = LabRun::start(workspace, &stead)?;
     let result = measure(|name, command| {
         let dir = run.folder().join("bench");

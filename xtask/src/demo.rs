@@ -8,14 +8,15 @@ use crate::workspace::Workspace;
 /// Brings the demo's lab up, unless it is, and says what can be pulled.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     workspace.cargo().args(["build", "--package", "stead"]).run()?;
+    let stead = workspace.link(&workspace.stead())?;
     let dir = workspace.target.join("demo");
-    let lab = |command| Program::new(workspace.stead()).args(["lab", command, "--dir"]).arg(&dir);
+    let lab = |command| Program::new(&stead).args(["lab", command, "--dir"]).arg(&dir);
     // `status` has 2 for a lab with something pulled: that is a lab that is up.
     let up = dir.join("lab.json").exists() && matches!(lab("status").status()?.code(), Some(0 | 2));
     if !up {
         lab("up").run()?;
     }
-    let alias = format!("alias lab='{} lab --dir {}'", workspace.stead().display(), dir.display());
+    let alias = format!("alias lab='{} lab --dir {}'", stead.display(), dir.display());
     print!("{}", WHAT_NOW.replace("{alias}", &alias));
     Ok(())
 }

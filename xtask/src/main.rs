@@ -34,6 +34,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build `stead` for use, and put it at `target/stead`.
+    Build,
     /// Bring up a whole cluster on this one machine, and say what can be pulled.
     Demo,
     /// Run the gate: lint, the fast tests, and the lab's fixed list of cases.
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let well = |()| ExitCode::SUCCESS;
     let result = Workspace::find().and_then(|workspace| match cli.command {
+        Command::Build => build(&workspace).map(well),
         Command::Demo => demo::run(&workspace).map(well),
         Command::Test(test) => Ok(tiers::run(&workspace, &test.selection())),
         Command::Lint => lint::run(&workspace).map(well),
@@ -97,4 +100,12 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// A release build, where the README says that it is.
+fn build(workspace: &Workspace) -> anyhow::Result<()> {
+    workspace.cargo().args(["build", "--package", "stead", "--release"]).run()?;
+    let path = workspace.link(&workspace.release())?;
+    println!("{}", path.display());
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! Where things are: the checkout and what is built from it.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -25,9 +27,31 @@ impl Workspace {
         serde_json::from_str(&json).context("cargo metadata is not as expected")
     }
 
-    /// The `stead` that the tests and the demo run: a debug build.
+    /// The `stead` that the tests run, and the demo: a debug build.
     pub(crate) fn stead(&self) -> PathBuf {
-        self.target.join("debug/stead")
+        self.built("debug")
+    }
+
+    /// The `stead` that a user has.
+    pub(crate) fn release(&self) -> PathBuf {
+        self.built("release")
+    }
+
+    /// `.cargo/config.toml` names a target, so cargo puts what it builds into a folder of that name.
+    fn built(&self, profile: &str) -> PathBuf {
+        let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        self.target.join(target).join(profile).join("stead")
+    }
+
+    /// Puts a build where the README says that `stead` is: `target/stead`.
+    pub(crate) fn link(&self, built: &Path) -> Result<PathBuf> {
+        let path = self.target.join("stead");
+        let context = || format!("could not link {} to {}", path.display(), built.display());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(context),
+            _ => fs::hard_link(built, &path).with_context(context)?,
+        }
+        Ok(path)
     }
 
     /// cargo, in the checkout.
