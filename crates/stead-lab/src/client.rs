@@ -1,6 +1,6 @@
 //! A lab from outside: making it, breaking it, looking at it, taking it down. What the commands and the tests use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use crate::daemon::READY;
 use crate::exec::{RunError, Tool, last_lines, quote};
 use crate::folder::{CONTROL, Folder, FolderError, LOG};
-use crate::image::{Cache, ImageError};
+use crate::image::{Cache, Image, ImageError};
 use crate::processes;
 use crate::protocol::{Reply, Request, Status};
 use crate::qemu::{Accelerator, NodeFiles};
-use crate::state::{LabConfig, LabState, Parts, Power};
+use crate::state::{LabConfig, LabState, Parts, Power, SystemFiles};
 
 /// A lab that is there.
 #[derive(Debug)]
@@ -124,13 +124,19 @@ impl Lab {
         }
         check_memory(&config)?;
         check_room(dir)?;
-        let image = cache.image(config.release, config.image, say)?;
+        let mut images = BTreeMap::new();
+        for release in (1..=config.nodes).map(|number| config.release_of(number)).collect::<BTreeSet<_>>() {
+            images.insert(release, cache.image(release, config.image, say)?);
+        }
         let tang = cache.tang(say)?;
-        let accelerator = Accelerator::probe(&image)?;
-        let parts = Parts {
+        let accelerator = Accelerator::probe(&images[&config.release_of(1)])?;
+        let files = |image: &Image| SystemFiles {
             rootfs: image.rootfs.clone(),
             kernel: image.kernel.clone(),
             initrd: image.initrd.clone(),
+        };
+        let parts = Parts {
+            systems: images.iter().map(|(&release, image)| (release, files(image))).collect(),
             tang: tang.tree.clone(),
             accelerator,
         };

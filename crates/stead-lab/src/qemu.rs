@@ -184,6 +184,7 @@ pub fn arguments(
     start: Start,
 ) -> Vec<String> {
     let files = NodeFiles::of(name);
+    let system = &parts.systems[&config.release_of(node.number)];
     let mut args = Args::default();
     args.words("-nodefaults -no-user-config -display none -S").pair("-name", name);
     args.0.extend(parts.accelerator.args().map(str::to_owned));
@@ -191,8 +192,8 @@ pub fn arguments(
         .pair("-smp", config.cpus.unwrap_or(parts.accelerator.cpus()).to_string())
         .pair("-m", format!("{}M", config.memory.get() >> 20))
         .pair("-qmp", format!("unix:{},server=off", files.qmp()))
-        .pair("-kernel", parts.kernel.display().to_string())
-        .pair("-initrd", parts.initrd.display().to_string())
+        .pair("-kernel", system.kernel.display().to_string())
+        .pair("-initrd", system.initrd.display().to_string())
         .pair("-append", kernel_command_line(name, node, key));
     let base = node.clock.as_ref().map_or("utc".to_owned(), ToString::to_string);
     args.pair("-rtc", format!("base={base},clock=host"));
@@ -304,16 +305,17 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::state::{Clock, LabState};
+    use crate::image::Release;
+    use crate::state::{Clock, LabState, SystemFiles};
 
     fn lab() -> LabState {
-        let parts = Parts {
-            rootfs: PathBuf::from("/c/rootfs"),
-            kernel: PathBuf::from("/c/vmlinuz"),
-            initrd: PathBuf::from("/c/initrd"),
-            tang: PathBuf::from("/c/tang"),
-            accelerator: Accelerator::Tcg,
+        let system = |release: &str| SystemFiles {
+            rootfs: PathBuf::from(format!("/c/{release}/rootfs")),
+            kernel: PathBuf::from(format!("/c/{release}/vmlinuz")),
+            initrd: PathBuf::from(format!("/c/{release}/initrd")),
         };
+        let systems = [(Release::Trixie, system("trixie")), (Release::Bookworm, system("bookworm"))];
+        let parts = Parts { systems: systems.into(), tang: PathBuf::from("/c/tang"), accelerator: Accelerator::Tcg };
         LabState::new(LabConfig::default(), parts)
     }
 
@@ -327,6 +329,17 @@ mod tests {
         assert_eq!(backends.len(), 4);
         assert!(backends.iter().all(|backend| backend.starts_with("stream,") && backend.contains("addr.type=unix")));
         assert!(args.contains(&"-nodefaults".to_owned()), "QEMU adds a user-mode NIC by itself otherwise");
+    }
+
+    #[test]
+    fn releases_take_turns() {
+        let mut state = lab();
+        state.config.releases = vec![Release::Trixie, Release::Bookworm];
+        let kernel = |name: &str| {
+            let line = arguments(&state.config, &state.parts, name, &state.nodes[name], "k e", Start::Cold).join(" ");
+            ["trixie", "bookworm"].into_iter().find(|release| line.contains(&format!("/c/{release}/vmlinuz")))
+        };
+        assert_eq!(["node1", "node2", "node3"].map(kernel), [Some("trixie"), Some("bookworm"), Some("trixie")]);
     }
 
     #[test]

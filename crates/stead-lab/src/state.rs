@@ -31,8 +31,8 @@ pub struct LabConfig {
     pub memory: Bytes,
     /// Each node's virtual CPUs; `None`: as many as the accelerator is good for.
     pub cpus: Option<u8>,
-    /// The Debian release on the nodes.
-    pub release: Release,
+    /// The Debian releases on the nodes, in turn: with two of them, `node3` has the first again. Never empty.
+    pub releases: Vec<Release>,
     /// What is installed on them.
     pub image: Kind,
     /// Whether the WAN side reaches the package mirror.
@@ -46,7 +46,7 @@ impl Default for LabConfig {
             disks: vec![Bytes::gib(8); 3],
             memory: Bytes::gib(3),
             cpus: None,
-            release: Release::Trixie,
+            releases: vec![Release::Trixie],
             image: Kind::Ready,
             wan_open: false,
         }
@@ -56,16 +56,31 @@ impl Default for LabConfig {
 /// The files that a lab uses and doesn't own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
-    /// The image of the OS disks.
-    pub rootfs: PathBuf,
-    /// The kernel that nodes boot.
-    pub kernel: PathBuf,
-    /// Its initial file system.
-    pub initrd: PathBuf,
+    /// What nodes boot, for each of the lab's releases.
+    pub systems: BTreeMap<Release, SystemFiles>,
     /// The unpacked Debian of the tang box.
     pub tang: PathBuf,
     /// What runs the nodes' instructions.
     pub accelerator: Accelerator,
+}
+
+impl LabConfig {
+    /// The release on the node of this number, which counts from 1.
+    pub fn release_of(&self, number: u8) -> Release {
+        let turn = usize::from(number.saturating_sub(1)) % self.releases.len().max(1);
+        self.releases.get(turn).copied().unwrap_or(Release::Trixie)
+    }
+}
+
+/// What a node boots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemFiles {
+    /// The image of its OS disk.
+    pub rootfs: PathBuf,
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// Its initial file system.
+    pub initrd: PathBuf,
 }
 
 /// A whole lab, between two commands.
@@ -94,7 +109,7 @@ pub struct LabState {
 }
 
 /// The form of `lab.json` that this version reads and writes.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 /// Whether something is connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,8 +189,8 @@ pub struct DiskState {
     pub size: Bytes,
     /// Its layers, the newest first; the first is written to.
     pub layers: Vec<LayerId>,
-    /// Whether the image of the release lies below the layers.
-    pub image: bool,
+    /// The release whose image lies below the layers.
+    pub image: Option<Release>,
 }
 
 /// A date and time of a real-time clock, as `2015-01-01T00:00:00`, in UTC.
@@ -240,8 +255,9 @@ impl LabState {
         };
         for number in 1..=state.config.nodes {
             let data = state.config.disks.clone();
-            let mut bays = BTreeMap::from([(OS_BAY.to_owned(), Bay::with(state.new_disk(OS_SIZE, true)))]);
-            bays.extend((1..).zip(data).map(|(i, size)| (format!("disk{i}"), Bay::with(state.new_disk(size, false)))));
+            let release = Some(state.config.release_of(number));
+            let mut bays = BTreeMap::from([(OS_BAY.to_owned(), Bay::with(state.new_disk(OS_SIZE, release)))]);
+            bays.extend((1..).zip(data).map(|(i, size)| (format!("disk{i}"), Bay::with(state.new_disk(size, None)))));
             let cables = (1..=SWITCHES).map(|switch| (switch, Plugged::In)).collect();
             let node = NodeState { number, power: Power::Off, cables, bays, clock: None, clock_at_start: None };
             state.nodes.insert(format!("node{number}"), node);
@@ -250,8 +266,8 @@ impl LabState {
     }
 
     /// A disk that has never been written to, with the number of its layer, which the caller makes.
-    pub fn new_disk(&mut self, size: Bytes, image: bool) -> DiskState {
-        let serial = format!("{}{:04}", if image { "OS" } else { "DATA" }, self.next_serial);
+    pub fn new_disk(&mut self, size: Bytes, image: Option<Release>) -> DiskState {
+        let serial = format!("{}{:04}", if image.is_some() { "OS" } else { "DATA" }, self.next_serial);
         self.next_serial += 1;
         DiskState { serial, size, layers: vec![self.new_layer()], image }
     }
@@ -303,13 +319,7 @@ mod tests {
 
     #[test]
     fn serial_numbers_and_layers_are_unique() {
-        let parts = Parts {
-            rootfs: PathBuf::new(),
-            kernel: PathBuf::new(),
-            initrd: PathBuf::new(),
-            tang: PathBuf::new(),
-            accelerator: Accelerator::Tcg,
-        };
+        let parts = Parts { systems: BTreeMap::new(), tang: PathBuf::new(), accelerator: Accelerator::Tcg };
         let state = LabState::new(LabConfig { nodes: 5, ..LabConfig::default() }, parts);
         let serials: std::collections::BTreeSet<_> = state.disks().map(|disk| &disk.serial).collect();
         let layers: std::collections::BTreeSet<_> = state.disks().flat_map(|disk| &disk.layers).collect();

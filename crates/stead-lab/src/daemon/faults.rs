@@ -281,7 +281,7 @@ impl Lab {
             Some(serial) => Some(self.find_on_shelf(&serial, size)?),
         };
         let mut new = match from_shelf {
-            None => self.state.new_disk(size, false),
+            None => self.state.new_disk(size, None),
             Some(index) => self.state.shelf[index].clone(),
         };
         if from_shelf.is_some() {

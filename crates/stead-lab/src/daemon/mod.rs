@@ -227,8 +227,9 @@ impl Lab {
             move |source| ServeError::Io { what, source }
         };
         // As long as this process lives, what the nodes run from stays in the cache.
-        let leases = [&state.parts.rootfs, &state.parts.tang].map(|part| Lease::of(part));
-        let leases = leases.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let systems = state.parts.systems.values().map(|system| &system.rootfs);
+        let leases = systems.chain([&state.parts.tang]).map(|part| Lease::of(part));
+        let leases = leases.collect::<Result<Vec<_>, _>>()?;
         let key = std::fs::read_to_string(folder.join("id_ed25519.pub")).map_err(io("reading the lab's key"))?;
         for socket in [CONTROL, DISKS] {
             remove_if_there(&folder.join(socket)).map_err(io("removing an old socket"))?;
@@ -285,8 +286,8 @@ impl Lab {
         for &layer in sealed {
             below.push(Arc::new(Layer::open(&dir, layer, false)?));
         }
-        if disk.image {
-            below.push(Arc::new(Layer::image(&self.state.parts.rootfs)?));
+        if let Some(release) = disk.image {
+            below.push(Arc::new(Layer::image(&self.state.parts.systems[&release].rootfs)?));
         }
         Ok(Disk::new(disk.size, top, below))
     }

@@ -20,7 +20,7 @@ use recipe::{ImageRecipe, Mirror, TangRecipe};
 use store::{Entry, Store};
 
 /// A Debian release that nodes may run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Release {
     /// Debian 13.

@@ -160,9 +160,9 @@ struct Up {
     /// Each node's virtual CPUs [default: 2 with KVM, else 1]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16))]
     cpus: Option<u8>,
-    /// The Debian release: trixie (13) or bookworm (12).
-    #[arg(long, default_value = "trixie")]
-    release: Release,
+    /// The Debian release: trixie (13) or bookworm (12); or several, which the nodes have in turn.
+    #[arg(long, default_value = "trixie", value_delimiter = ',', value_name = "RELEASE[,…]")]
+    release: Vec<Release>,
     /// `plain`: what a fresh Debian has; `ready`: also the engines' packages.
     #[arg(long, default_value = "ready")]
     image: Kind,
@@ -366,7 +366,7 @@ fn up(up: Up, dir: &std::path::Path, program: &std::path::Path, printer: &mut Pr
         disks: up.disks.0,
         memory: up.memory,
         cpus: up.cpus,
-        release: up.release,
+        releases: up.release,
         image: up.image,
         wan_open: up.wan.is_some(),
     };

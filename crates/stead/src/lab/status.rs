@@ -14,7 +14,7 @@ pub(super) fn print(status: &Status, printer: &mut Printer) {
         status.folder.display(),
         config.nodes,
         if config.nodes == 1 { "" } else { "s" },
-        config.release,
+        config.releases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         status.accelerator,
         config.image,
         config.memory

@@ -104,7 +104,7 @@ pub(crate) fn small() -> LabConfig {
 
 /// One small node.
 pub(crate) fn single(release: Release, image: Kind) -> LabConfig {
-    LabConfig { nodes: 1, release, image, ..small() }
+    LabConfig { nodes: 1, releases: vec![release], image, ..small() }
 }
 
 /// Makes a lab and waits for its nodes; that is the lab's infrastructure, and has a second try.
