@@ -1,4 +1,6 @@
 //! Reaches nodes, gathers the inventory, drives a plan, and verifies what came of it.
 #![warn(missing_docs)]
 
+pub mod drive;
+pub mod lock;
 pub mod reach;

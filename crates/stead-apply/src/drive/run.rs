@@ -1,0 +1,212 @@
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use stead_node::protocol::{Answer, Job, Performed, Request};
+use stead_plan::op::{Argument, Command, Op, OutputRef};
+use stead_plan::plan::Plan;
+use stead_plan::step::{Outcome, Step, StepId};
+use stead_spec::units::NodeName;
+use tokio::sync::watch;
+
+use super::{Because, Ended, Event};
+use crate::lock::refused;
+use crate::reach::{Link, Lost};
+
+/// The steps of one apply, while they are done.
+pub(super) struct Run<'a, L> {
+    /// Those that have neither begun nor ended, in the plan's order.
+    pending: Vec<&'a Step>,
+    running: BTreeSet<&'a StepId>,
+    ended: BTreeMap<StepId, Ended>,
+    outputs: BTreeMap<OutputRef, String>,
+    /// The nodes that do nothing now.
+    free: BTreeMap<NodeName, L>,
+    /// The nodes on which nothing is begun any more.
+    blocked: BTreeMap<NodeName, Because>,
+}
+
+/// Who is told. Steps that run at the same time share it.
+type On<'a> = RefCell<&'a mut dyn FnMut(Event)>;
+
+/// A step that ended, and the connection that it was done over.
+struct Ending<'a, L> {
+    step: &'a StepId,
+    link: L,
+    answer: Result<Answer, Lost>,
+}
+
+impl<'a, L: Link> Run<'a, L> {
+    /// Over these links; steps of other nodes are never begun.
+    pub(super) fn new(plan: &'a Plan, links: BTreeMap<NodeName, L>) -> Self {
+        let others = plan.steps.iter().map(|step| &step.id.node).filter(|node| !links.contains_key(*node));
+        let unlinked = Because::Node("its node is not connected".to_owned());
+        Self {
+            pending: plan.steps.iter().collect(),
+            running: BTreeSet::new(),
+            ended: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            blocked: others.map(|node| (node.clone(), unlinked.clone())).collect(),
+            free: links,
+        }
+    }
+
+    /// Begins nothing on this node any more.
+    pub(super) fn block(&mut self, node: &NodeName, because: Because) {
+        self.blocked.insert(node.clone(), because);
+    }
+
+    /// Begins nothing at all any more.
+    pub(super) fn block_all(&mut self, because: &Because) {
+        for step in &self.pending {
+            self.blocked.entry(step.id.node.clone()).or_insert_with(|| because.clone());
+        }
+    }
+
+    /// Does all that can be done.
+    pub(super) async fn all(
+        mut self,
+        stop: &watch::Receiver<bool>,
+        on: &mut dyn FnMut(Event),
+    ) -> BTreeMap<StepId, Ended> {
+        let on = RefCell::new(on);
+        let mut running = FuturesUnordered::new();
+        loop {
+            self.give_up(*stop.borrow(), &on);
+            while let Some((step, link, job)) = self.next() {
+                tell(&on, Event::Started(step.clone()));
+                running.push(perform(step, link, job, &on));
+            }
+            match running.next().await {
+                Some(ending) => self.take(ending, &on),
+                None => break,
+            }
+        }
+        for step in std::mem::take(&mut self.pending) {
+            self.end(&step.id, Ended::NotReached { because: Because::Circle }, &on);
+        }
+        self.ended
+    }
+
+    /// Ends what can't begin any more, and what comes after that.
+    fn give_up(&mut self, stopped: bool, on: &On<'_>) {
+        let mut index = 0;
+        while let Some(step) = self.pending.get(index).copied() {
+            let because = if stopped { Some(Because::Stopped) } else { self.hindrance(step) };
+            let Some(because) = because else {
+                index += 1;
+                continue;
+            };
+            self.pending.remove(index);
+            self.end(&step.id, Ended::NotReached { because }, on);
+            // Plans are in an order in which what comes after follows, but nobody has to rely on it.
+            index = 0;
+        }
+    }
+
+    /// Why a step will never begin.
+    fn hindrance(&self, step: &Step) -> Option<Because> {
+        if let Some(because) = self.blocked.get(&step.id.node) {
+            return Some(because.clone());
+        }
+        let badly = |id: &&StepId| self.ended.get(*id).is_some_and(|ended| !ended.is_well());
+        if let Some(before) = step.after.iter().find(badly) {
+            return Some(Because::After(before.clone()));
+        }
+        let missing = step.ops.iter().flat_map(commands).flat_map(wanted).find(|output| {
+            // Until its step has ended, it may come.
+            !self.outputs.contains_key(output) && !self.is_coming(&output.step)
+        });
+        missing.cloned().map(Because::Output)
+    }
+
+    fn is_coming(&self, id: &StepId) -> bool {
+        self.running.contains(id) || self.pending.iter().any(|step| step.id == *id)
+    }
+
+    /// The next step that can begin.
+    fn next(&mut self) -> Option<(&'a StepId, L, Job)> {
+        let index = self.pending.iter().position(|step| {
+            let outputs = step.ops.iter().flat_map(commands).flat_map(wanted);
+            self.free.contains_key(&step.id.node)
+                && !step.after.iter().any(|id| self.is_coming(id))
+                && outputs.into_iter().all(|output| self.outputs.contains_key(output))
+        })?;
+        let step = self.pending.remove(index);
+        let link = self.free.remove(&step.id.node)?;
+        self.running.insert(&step.id);
+        let ops = step.ops.iter().map(|op| self.substituted(op)).collect();
+        Some((&step.id, link, Job { step: step.id.clone(), title: step.title.clone(), ops }))
+    }
+
+    fn substituted(&self, op: &Op) -> Op {
+        let mut op = op.clone();
+        let command = match &mut op {
+            Op::Run(command) => Some(command),
+            Op::Write(write) => write.checked_by.as_mut(),
+            Op::Link { .. } | Op::Folder { .. } => None,
+        };
+        for argument in command.into_iter().flat_map(|command| &mut command.arguments) {
+            if let Argument::Output(output) = argument
+                && let Some(text) = self.outputs.get(output)
+            {
+                *argument = Argument::Text(text.clone());
+            }
+        }
+        op
+    }
+
+    fn take(&mut self, Ending { step, link, answer }: Ending<'a, L>, on: &On<'_>) {
+        self.running.remove(step);
+        let ended = match answer {
+            Ok(Answer::Performed(Performed { outcome, outputs })) => {
+                let of = |(kind, text)| (OutputRef { step: step.clone(), kind }, text);
+                self.outputs.extend(outputs.into_iter().map(of));
+                Ended::Outcome(outcome)
+            }
+            Ok(answer) => Ended::Outcome(Outcome::Failed(refused(answer))),
+            Err(lost) => {
+                self.block(&step.node, Because::Node(format!("the connection was lost: {}", lost.why)));
+                self.end(step, Ended::Lost(lost.why), on);
+                return;
+            }
+        };
+        self.free.insert(step.node.clone(), link);
+        self.end(step, ended, on);
+    }
+
+    fn end(&mut self, step: &StepId, ended: Ended, on: &On<'_>) {
+        tell(on, Event::Ended(step.clone(), ended.clone()));
+        self.ended.insert(step.clone(), ended);
+    }
+}
+
+async fn perform<'a, L: Link>(step: &'a StepId, mut link: L, job: Job, on: &On<'_>) -> Ending<'a, L> {
+    let mut said = |answer| match answer {
+        Answer::Progress(text) => tell(on, Event::Progress(step.clone(), text)),
+        Answer::Recorded(recording) => tell(on, Event::Recorded(step.clone(), recording)),
+        _ => {}
+    };
+    let answer = link.ask(Request::Perform(Box::new(job)), &mut said).await;
+    Ending { step, link, answer }
+}
+
+fn tell(on: &On<'_>, event: Event) {
+    (*on.borrow_mut())(event);
+}
+
+fn commands(op: &Op) -> Option<&Command> {
+    match op {
+        Op::Run(command) => Some(command),
+        Op::Write(write) => write.checked_by.as_ref(),
+        Op::Link { .. } | Op::Folder { .. } => None,
+    }
+}
+
+fn wanted(command: &Command) -> impl Iterator<Item = &OutputRef> {
+    command.arguments.iter().filter_map(|argument| match argument {
+        Argument::Output(output) => Some(output),
+        Argument::Text(_) => None,
+    })
+}
