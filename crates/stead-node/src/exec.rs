@@ -2,24 +2,43 @@
 //!
 //! Programs are those of [`Program`], by their absolute paths, with their arguments as a list: no shell is between. A
 //! failure shows the command as one could paste it, how it ended, and the end of what it said.
+//!
+//! Each program leads a process group of its own, so that what ends the connection to stead, or stead, doesn't end it in
+//! the middle; what it starts itself belongs to that group, and a time-out ends all of it.
 #![allow(clippy::disallowed_methods, reason = "this is that place")]
 
 use std::cell::RefCell;
 use std::io;
-use std::process::Stdio;
+use std::pin::pin;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
+use rustix::process::{Pid, Signal, kill_process_group};
 use stead_plan::op::{Argument, Command, Program};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::Child;
+use tokio::time::{sleep, timeout};
 
 use crate::protocol::Recording;
 
 /// How much of a failed program's standard error an error carries: apt's own errors need about a dozen lines.
 const STDERR_LINES: usize = 15;
 
+/// How much of what a program says is kept, in bytes: dpkg's list of a full node has 300 KiB.
+const LARGEST: usize = 4 << 20;
+
+/// How long to listen on after a program has ended. What it said is in the pipe by then; longer than this talks only what
+/// it has started and left running.
+const LISTEN_ON: Duration = Duration::from_secs(1);
+
+/// How long a program has for ending in good order after its time is over.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Runs programs.
 #[derive(Debug)]
 pub struct Runner {
+    root: Utf8PathBuf,
     patience: u8,
     recordings: Option<RefCell<Vec<Recording>>>,
 }
@@ -29,9 +48,9 @@ pub struct Runner {
 pub struct Output {
     /// Its exit status; `None` when a signal ended it.
     pub status: Option<i32>,
-    /// What it wrote to standard output.
+    /// What it wrote to standard output; of more than 4 MiB the beginning.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// What it wrote to standard error; of more than 4 MiB the end.
     pub stderr: String,
 }
 
@@ -55,12 +74,20 @@ pub enum RunError {
         source: io::Error,
     },
     /// It took too long, and was ended.
-    #[error("ended after {seconds} s without a result: {command}")]
+    #[error("ended after {seconds} s without a result: {command}\n{stderr}")]
     TimedOut {
         /// What was run.
         command: String,
         /// How long it had.
         seconds: u64,
+        /// The end of its standard error.
+        stderr: String,
+    },
+    /// It said more than anybody reads, so that what it said is not whole.
+    #[error("its output is larger than {} MiB: {command}", LARGEST >> 20)]
+    TooMuch {
+        /// What was run.
+        command: String,
     },
     /// It ended with an error.
     #[error("failed ({}): {command}\n{stderr}", status.map_or_else(|| "ended by a signal".to_owned(), |status| format!("exit status {status}")))]
@@ -77,7 +104,13 @@ pub enum RunError {
 impl Runner {
     /// With time-outs times `patience`; what tools say is recorded on wish.
     pub fn new(patience: u8, record: bool) -> Self {
-        Self { patience, recordings: record.then(RefCell::default) }
+        Self { root: "/".into(), patience, recordings: record.then(RefCell::default) }
+    }
+
+    /// Runs the programs that lie below this folder instead, `ROOT/usr/bin/…`: what a test takes for a node.
+    #[must_use]
+    pub fn rooted(self, root: impl Into<Utf8PathBuf>) -> Self {
+        Self { root: root.into(), ..self }
     }
 
     /// Runs a command to its end, whatever that is.
@@ -91,57 +124,35 @@ impl Runner {
     /// Runs a command that must end well, and gives its standard output.
     ///
     /// # Errors
-    /// As [`run`](Self::run), or it failed.
+    /// As [`run`](Self::run), or it failed, or said more than 4 MiB.
     pub async fn read(&self, command: &Command) -> Result<String, RunError> {
         let output = self.run(command).await?;
-        if output.status == Some(0) { Ok(output.stdout) } else { Err(Self::failed(command, &output)) }
+        if output.status != Some(0) {
+            return Err(Self::failed(command, &output));
+        }
+        if output.stdout.len() >= LARGEST {
+            return Err(RunError::TooMuch { command: command.to_string() });
+        }
+        Ok(output.stdout)
     }
 
-    /// Runs a command that reads `stdin`.
+    /// Runs a command that reads `stdin`. If this is dropped, the command goes on: nothing is ended in the middle but by
+    /// its time-out.
     ///
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn run_with(&self, command: &Command, stdin: Option<&[u8]>) -> Result<Output, RunError> {
         let shown = command.to_string();
-        let start = |source: io::Error| {
-            if source.kind() == io::ErrorKind::NotFound {
-                RunError::Missing { program: command.program, command: shown.clone() }
-            } else {
-                RunError::Start { command: shown.clone(), source }
-            }
-        };
-        let words = command.arguments.iter().map(|argument| match argument {
-            Argument::Text(text) => Ok(text.as_str()),
-            // Whoever sends a job puts outputs in first.
-            Argument::Output(output) => {
-                Err(start(io::Error::new(io::ErrorKind::InvalidInput, format!("{output} is not known yet"))))
-            }
-        });
-        let words = words.collect::<Result<Vec<_>, _>>()?;
+        let mut child = self.start(command, stdin.is_some())?;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let seconds = u64::from(command.timeout) * u64::from(self.patience);
-        let mut process = tokio::process::Command::new(command.program.path());
-        process.args(words).env_clear().envs(ENVIRONMENT).current_dir("/");
-        process.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        process.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = process.spawn().map_err(&start)?;
-        let pipe = child.stdin.take();
-        let work = async {
-            let feed = async {
-                if let (Some(mut pipe), Some(bytes)) = (pipe, stdin) {
-                    // A program that wants no more says by its status what it thinks of that.
-                    let _ = pipe.write_all(bytes).await;
-                }
-            };
-            tokio::join!(feed, child.wait_with_output()).1
-        };
-        let output = match tokio::time::timeout(Duration::from_secs(seconds), work).await {
-            Ok(output) => output.map_err(&start)?,
-            Err(_) => return Err(RunError::TimedOut { command: shown, seconds }),
-        };
-        let output = Output {
-            status: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        let ended = attend(&mut child, stdin, &mut stdout, &mut stderr, Duration::from_secs(seconds)).await;
+        let stdout = String::from_utf8_lossy(&stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        let output = match ended {
+            Ok(Some(status)) => Output { status: status.code(), stdout, stderr },
+            Ok(None) => return Err(RunError::TimedOut { command: shown, seconds, stderr: last_lines(&stderr) }),
+            Err(source) => return Err(RunError::Start { command: shown, source }),
         };
         if let Some(recordings) = &self.recordings {
             let Output { status, stdout, stderr } = output.clone();
@@ -157,9 +168,32 @@ impl Runner {
 
     /// A command that ended with something else than was hoped for.
     pub fn failed(command: &Command, output: &Output) -> RunError {
-        let lines: Vec<&str> = output.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
-        let stderr = lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n");
-        RunError::Failed { command: command.to_string(), status: output.status, stderr }
+        RunError::Failed { command: command.to_string(), status: output.status, stderr: last_lines(&output.stderr) }
+    }
+
+    fn start(&self, command: &Command, with_stdin: bool) -> Result<Child, RunError> {
+        let error = |source: io::Error| {
+            let shown = command.to_string();
+            if source.kind() == io::ErrorKind::NotFound {
+                RunError::Missing { program: command.program, command: shown }
+            } else {
+                RunError::Start { command: shown, source }
+            }
+        };
+        let words = command.arguments.iter().map(|argument| match argument {
+            Argument::Text(text) => Ok(text.as_str()),
+            // Whoever sends a job puts outputs in first.
+            Argument::Output(output) => {
+                Err(error(io::Error::new(io::ErrorKind::InvalidInput, format!("{output} is not known yet"))))
+            }
+        });
+        let words = words.collect::<Result<Vec<_>, _>>()?;
+        let path = command.program.path();
+        let mut process = tokio::process::Command::new(self.root.join(path.strip_prefix('/').unwrap_or(path)));
+        process.args(words).env_clear().envs(ENVIRONMENT).current_dir("/").process_group(0);
+        process.stdin(if with_stdin { Stdio::piped() } else { Stdio::null() });
+        process.stdout(Stdio::piped()).stderr(Stdio::piped());
+        process.spawn().map_err(error)
     }
 }
 
@@ -171,3 +205,85 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("SYSTEMD_PAGER", ""),
 ];
+
+/// Talks with a program until it ends; `None` if that took longer than `limit`, and it was ended.
+async fn attend(
+    child: &mut Child,
+    stdin: Option<&[u8]>,
+    stdout: &mut Vec<u8>,
+    stderr: &mut Vec<u8>,
+    limit: Duration,
+) -> io::Result<Option<ExitStatus>> {
+    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feed = async {
+        if let (Some(mut pipe), Some(bytes)) = (pipes.0, stdin) {
+            // A program that wants no more says by its status what it thinks of that.
+            let _ = pipe.write_all(bytes).await;
+        }
+    };
+    let hear = async { tokio::join!(gather(pipes.1, stdout, End::Cut), gather(pipes.2, stderr, End::Kept)) };
+    let mut talk = pin!(async { tokio::join!(feed, hear) });
+    let mut limit = pin!(sleep(limit));
+    let mut talking = true;
+    loop {
+        tokio::select! {
+            // In this order: one that has just made it has made it.
+            biased;
+            status = child.wait() => {
+                if talking {
+                    let _ = timeout(LISTEN_ON, talk).await;
+                }
+                return status.map(Some);
+            }
+            _ = &mut talk, if talking => talking = false,
+            () = &mut limit => break,
+        }
+    }
+    // Until it is waited for, its number is that of its group and of nothing else, dead or not. That nobody talks any
+    // more is the sign that the whole group has ended.
+    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let end = |signal| group.map(|group| kill_process_group(group, signal));
+    end(Signal::TERM);
+    if talking {
+        let _ = timeout(GRACE, &mut talk).await;
+    } else {
+        let _ = timeout(GRACE, child.wait()).await;
+    }
+    if child.id().is_some() {
+        end(Signal::KILL);
+    }
+    // One that hangs on a broken disk can't be ended at all.
+    let _ = timeout(GRACE, child.wait()).await;
+    Ok(None)
+}
+
+/// Which end of what is too long is of interest.
+#[derive(Clone, Copy)]
+enum End {
+    Cut,
+    Kept,
+}
+
+/// Reads a pipe until everybody has closed it. It goes on when it has enough: a program whose pipe is full stands still.
+async fn gather(pipe: Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>, end: End) {
+    let Some(mut pipe) = pipe else { return };
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(length @ 1..) = pipe.read(&mut bytes).await {
+        match end {
+            End::Cut => to.extend(&bytes[..length.min(LARGEST - to.len())]),
+            End::Kept => {
+                let over = (to.len() + length).saturating_sub(LARGEST);
+                to.drain(..over.min(to.len()));
+                to.extend(&bytes[..length]);
+            }
+        }
+    }
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,18 @@
 //! does what a plan says.
 #![warn(missing_docs)]
 
+pub mod agent;
 pub mod exec;
+mod files;
 pub mod frame;
+pub mod journal;
+pub mod keep;
+pub mod lock;
+pub mod perform;
+pub mod place;
 pub mod protocol;
+
+#[cfg(test)]
+mod testing;
+
+pub use files::FileError;

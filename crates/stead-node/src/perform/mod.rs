@@ -1,0 +1,144 @@
+//! Doing a step: its operations, one after the other, as the plan has them.
+
+mod write;
+
+use stead_plan::inventory::Mode;
+use stead_plan::op::{Command, Op, OutputKind, Write, quote};
+use stead_plan::step::Outcome;
+use stead_spec::units::Thumbprint;
+
+use crate::exec::{RunError, Runner};
+use crate::files::FileError;
+use crate::place::Place;
+use crate::protocol::{Job, Performed};
+
+/// Does a step. Each operation is told to `say` before it begins; none begins once `stop` says so.
+pub async fn perform(
+    job: &Job,
+    place: &Place,
+    runner: &Runner,
+    stop: impl Fn() -> bool,
+    say: impl Fn(String),
+) -> Performed {
+    let mut outputs = Vec::new();
+    let mut changed = false;
+    for op in &job.ops {
+        let shown = shown(op);
+        if stop() {
+            let why =
+                format!("stopped before `{shown}`: whoever asked for it has gone; the next apply goes on from here");
+            return Performed { outcome: Outcome::Failed(why), outputs };
+        }
+        say(shown);
+        let did = match op {
+            Op::Run(command) => run(command, runner, &mut outputs).await,
+            Op::Write(file) => write(file, place, runner).await,
+            Op::Link { path, target } => {
+                let (place, path, target) = (place.clone(), path.clone(), target.clone());
+                blocking(move || write::link(&place, &path, &target)).await
+            }
+            Op::Folder { path, mode } => {
+                let (place, path, mode) = (place.clone(), path.clone(), *mode);
+                blocking(move || write::folder(&place, &path, mode)).await
+            }
+        };
+        match did {
+            Ok(did) => changed |= did,
+            Err(error) => return Performed { outcome: Outcome::Failed(error.told()), outputs },
+        }
+    }
+    Performed { outcome: if changed { Outcome::Done } else { Outcome::Unchanged }, outputs }
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+enum OpError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("what was to be written to {path} is not good, so {path} stays as it was")]
+    Bad { path: String, source: RunError },
+    #[error("could not write {path}: there is {what}")]
+    InTheWay { path: String, what: &'static str },
+    #[error("`{command}` should tell a {kind}: {why}")]
+    Output { command: String, kind: &'static str, why: String },
+    #[error("the thread that wrote it broke: {0}")]
+    Thread(tokio::task::JoinError),
+}
+
+impl OpError {
+    /// With all that it comes from, for a person.
+    fn told(&self) -> String {
+        let mut told = self.to_string();
+        let mut error: &dyn std::error::Error = self;
+        while let Some(source) = error.source() {
+            told = format!("{told}: {source}");
+            error = source;
+        }
+        told
+    }
+}
+
+/// For a person: as one could paste it, but for a file's content.
+fn shown(op: &Op) -> String {
+    match op {
+        Op::Run(command) => command.to_string(),
+        Op::Write(Write { path, .. }) => format!("write {path}"),
+        Op::Link { path, target } => format!("ln -sfn {} {}", quote(target.as_str()), quote(path.as_str())),
+        Op::Folder { path, mode: Mode(mode) } => format!("mkdir -p -m {mode:04o} {}", quote(path.as_str())),
+    }
+}
+
+/// Runs a program; whether it changed something.
+async fn run(command: &Command, runner: &Runner, outputs: &mut Vec<(OutputKind, String)>) -> Result<bool, OpError> {
+    let output = runner.run(command).await?;
+    let already = output.status.is_some_and(|status| command.already.contains(&status));
+    if output.status != Some(0) && !already {
+        return Err(Runner::failed(command, &output).into());
+    }
+    if let Some(kind) = command.output {
+        outputs.push((kind, valid(kind, command, output.stdout.trim())?));
+    }
+    Ok(!already)
+}
+
+/// What a program found out, if it is of that kind.
+fn valid(kind: OutputKind, command: &Command, text: &str) -> Result<String, OpError> {
+    match kind {
+        OutputKind::Thumbprint => text.parse().map(|thumbprint: Thumbprint| thumbprint.to_string()).map_err(|error| {
+            OpError::Output { command: command.to_string(), kind: "thumbprint", why: error.to_string() }
+        }),
+    }
+}
+
+/// Writes a file; whether it was another one before.
+async fn write(file: &Write, place: &Place, runner: &Runner) -> Result<bool, OpError> {
+    let draft = {
+        let (file, place) = (file.clone(), place.clone());
+        blocking(move || write::draft(&place, &file)).await?
+    };
+    let Some(draft) = draft else { return Ok(false) };
+    if let Some(check) = &file.checked_by {
+        let check = check.clone().args([draft.path.as_str()]);
+        let verdict = match runner.run(&check).await {
+            Ok(output) if output.status == Some(0) => Ok(()),
+            Ok(output) => {
+                let (path, source) = (file.path.to_string(), Runner::failed(&check, &output));
+                Err(OpError::Bad { path, source })
+            }
+            Err(error) => Err(error.into()),
+        };
+        verdict?;
+    }
+    blocking(move || draft.take_its_place()).await?;
+    Ok(true)
+}
+
+/// A disk may take seconds; heartbeats go on meanwhile.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, OpError> + Send + 'static) -> Result<T, OpError> {
+    tokio::task::spawn_blocking(work).await.map_err(OpError::Thread)?
+}
+
+#[cfg(test)]
+mod tests;

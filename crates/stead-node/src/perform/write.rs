@@ -1,0 +1,177 @@
+//! Files, links and folders, so that doing it twice changes nothing the second time.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use stead_plan::MARK;
+use stead_plan::inventory::Mode;
+use stead_plan::op::Write;
+
+use super::OpError;
+use crate::files::{FileError, Look, create_folder, parent, remove, replace, sync_folder, write_new};
+use crate::place::{Place, STATE};
+
+/// A file with its content, beside the place that it is to take. It is gone if it doesn't take it.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Where it lies now.
+    pub(super) path: Utf8PathBuf,
+    place: Place,
+    /// The node's path that it is for.
+    to: Utf8PathBuf,
+    placed: bool,
+}
+
+/// Writes what is to be at a path beside it; `None` if it is there already.
+///
+/// A symbolic link at the path is replaced, not followed: what it leads to is somebody else's.
+pub(super) fn draft(place: &Place, file: &Write) -> Result<Option<Draft>, OpError> {
+    let at = place.at(&file.path);
+    let look = Look { mode: file.mode.0.into(), owner: place.owner() };
+    match look_at(&at)? {
+        Some(there) if there.is_dir() => {
+            return Err(OpError::InTheWay { path: file.path.to_string(), what: "a folder" });
+        }
+        Some(there) if there.is_file() && is_so(&there, look) && has(&at, &there, file.text.as_bytes())? => {
+            return Ok(None);
+        }
+        _ => {}
+    }
+    create_folder(parent(&at), 0o755)?;
+    let path = beside(&at);
+    remove(&path)?;
+    write_new(&path, file.text.as_bytes(), look)?;
+    Ok(Some(Draft { path, place: place.clone(), to: file.path.clone(), placed: false }))
+}
+
+impl Draft {
+    /// Keeps what was at its place, if that isn't stead's, and takes it.
+    pub(super) fn take_its_place(mut self) -> Result<(), OpError> {
+        keep_before(&self.place, &self.to)?;
+        replace(&self.path, &self.place.at(&self.to))?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes a symbolic link; whether there was another one, or something else than a folder.
+pub(super) fn link(place: &Place, path: &Utf8Path, target: &Utf8Path) -> Result<bool, OpError> {
+    let at = place.at(path);
+    match look_at(&at)? {
+        Some(there) if there.is_dir() => {
+            return Err(OpError::InTheWay { path: path.to_string(), what: "a folder" });
+        }
+        Some(there) if there.is_symlink() && fs::read_link(&at).is_ok_and(|to| to == target.as_std_path()) => {
+            return Ok(false);
+        }
+        _ => {}
+    }
+    keep_before(place, path)?;
+    create_folder(parent(&at), 0o755)?;
+    let beside = beside(&at);
+    remove(&beside)?;
+    symlink(target, &beside).map_err(FileError::of("make the link", &at))?;
+    replace(&beside, &at).inspect_err(|_| drop(fs::remove_file(&beside)))?;
+    Ok(true)
+}
+
+/// Makes a folder; whether it was missing or had other permissions. A link to a folder is one: it may have been moved to
+/// where there is room. Whose it is, is left as it is: daemons make it theirs.
+pub(super) fn folder(place: &Place, path: &Utf8Path, mode: Mode) -> Result<bool, OpError> {
+    let at = place.at(path);
+    if let Ok(there) = fs::metadata(&at)
+        && !there.is_dir()
+    {
+        return Err(OpError::InTheWay { path: path.to_string(), what: "something that is no folder" });
+    }
+    if create_folder(&at, mode.0.into())? {
+        return Ok(true);
+    }
+    let there = fs::metadata(&at).map_err(FileError::of("look at", &at))?;
+    if there.mode() & 0o7777 == u32::from(mode.0) {
+        return Ok(false);
+    }
+    let permissions = fs::Permissions::from_mode(mode.0.into());
+    fs::set_permissions(&at, permissions).map_err(FileError::of("set the permissions of", &at))?;
+    sync_folder(&at)?;
+    Ok(true)
+}
+
+/// Keeps a copy of what is at a path, unless it is stead's own or a copy is there from before: the oldest is what was
+/// there before stead came.
+fn keep_before(place: &Place, path: &Utf8Path) -> Result<(), OpError> {
+    let at = place.at(path);
+    let Some(there) = look_at(&at)? else { return Ok(()) };
+    let folder = place.state("before");
+    let copy = folder.join(path.strip_prefix("/").unwrap_or(path));
+    if path.starts_with(STATE) || look_at(&copy)?.is_some() {
+        return Ok(());
+    }
+    if there.is_file() {
+        let content = fs::read(&at).map_err(FileError::of("read", &at))?;
+        if is_marked(&String::from_utf8_lossy(&content)) {
+            return Ok(());
+        }
+        prepare(&folder, &copy)?;
+        let beside = beside(&copy);
+        remove(&beside)?;
+        write_new(&beside, &content, Look { mode: there.mode() & 0o7777, owner: (there.uid(), there.gid()) })?;
+        replace(&beside, &copy)?;
+    } else if there.is_symlink() {
+        let target = fs::read_link(&at).map_err(FileError::of("read the link", &at))?;
+        prepare(&folder, &copy)?;
+        symlink(target, &copy).map_err(FileError::of("make the link", &copy))?;
+        sync_folder(parent(&copy))?;
+    }
+    Ok(())
+}
+
+/// Only root looks into what was there before: some of it may be secret.
+fn prepare(folder: &Utf8Path, copy: &Utf8Path) -> Result<(), FileError> {
+    create_folder(folder, 0o700)?;
+    create_folder(parent(copy), 0o755)?;
+    Ok(())
+}
+
+/// Whether a file is stead's: its mark is in the first three lines, in whatever form; or further below, as a comment that
+/// begins a block.
+fn is_marked(text: &str) -> bool {
+    let comment = |c: char| c.is_whitespace() || "#;/\"!".contains(c);
+    let mut lines = text.lines();
+    lines.by_ref().take(3).any(|line| line.contains(MARK))
+        || lines.any(|line| line.starts_with(comment) && line.trim_start_matches(comment).starts_with(MARK))
+}
+
+/// A name that no folder of settings reads: these pass over names with a dot before or an unknown ending.
+fn beside(path: &Utf8Path) -> Utf8PathBuf {
+    path.with_file_name(format!(".{}.stead-new", path.file_name().unwrap_or_default()))
+}
+
+/// What is at a path itself.
+fn look_at(path: &Utf8Path) -> Result<Option<fs::Metadata>, FileError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        there => there.map(Some).map_err(FileError::of("look at", path)),
+    }
+}
+
+fn is_so(there: &fs::Metadata, look: Look) -> bool {
+    there.mode() & 0o7777 == look.mode && (there.uid(), there.gid()) == look.owner
+}
+
+fn has(path: &Utf8Path, there: &fs::Metadata, content: &[u8]) -> Result<bool, FileError> {
+    if there.len() != content.len() as u64 {
+        return Ok(false);
+    }
+    Ok(fs::read(path).map_err(FileError::of("read", path))? == content)
+}
