@@ -13,6 +13,7 @@ pub mod keep;
 pub mod lock;
 pub mod perform;
 pub mod place;
+pub mod network;
 pub mod protocol;
 
 #[cfg(test)]

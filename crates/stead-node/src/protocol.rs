@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use stead_plan::generation::{Generation, Stamp};
+use stead_plan::init::Probed;
 use stead_plan::inventory::{NodeInventory, Questions, Timestamp};
 use stead_plan::op::{Op, OutputKind};
 use stead_plan::step::{Outcome, StepId};
@@ -84,7 +85,7 @@ pub enum Answer {
     /// To [`Request::Look`]. The clock in it is not yet compared: `ahead` is the node's time itself.
     Inventory(Box<NodeInventory>),
     /// To [`Request::Probe`].
-    Heard(Vec<Heard>),
+    Heard(Probed),
     /// To [`Request::Lock`].
     Locked,
     /// To [`Request::Lock`]: somebody else holds it.
@@ -150,19 +151,9 @@ pub struct Probe {
     pub token: String,
     /// What this node is called in it.
     pub node: String,
-    /// How long to call and listen, in milliseconds.
+    /// How long to call and listen, in milliseconds. NICs that are switched off need some seconds to find their cable's
+    /// other end.
     pub listen: u32,
-}
-
-/// One NIC heard another.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Heard {
-    /// The NIC of this node that heard.
-    pub on: String,
-    /// The node that called.
-    pub node: String,
-    /// Its NIC that called.
-    pub nic: String,
 }
 
 /// What a tool said.

@@ -7,6 +7,7 @@
 pub mod disks;
 pub mod generation;
 pub mod host;
+pub mod init;
 pub mod inventory;
 pub mod network;
 pub mod op;

@@ -1,0 +1,3 @@
+//! The layer `network` on one machine.
+
+pub mod probe;
