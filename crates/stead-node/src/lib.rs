@@ -11,9 +11,9 @@ pub mod frame;
 pub mod journal;
 pub mod keep;
 pub mod lock;
+pub mod network;
 pub mod perform;
 pub mod place;
-pub mod network;
 pub mod protocol;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
+use stead_plan::init::Probed;
 use stead_plan::inventory::{NodeInventory, Questions};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use crate::exec::Runner;
 use crate::frame::{self, FrameError};
 use crate::place::Place;
-use crate::protocol::{Answer, BEAT_EVERY, GONE_AFTER, Heard, Probe, Request};
+use crate::protocol::{Answer, BEAT_EVERY, GONE_AFTER, Probe, Request};
 use session::{Answering, Orphaned};
 
 /// An agent, before anybody talks to it.
@@ -52,7 +53,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 impl<L, P> Agent<L, P>
 where
     L: AsyncFn(&Questions, &Runner) -> NodeInventory,
-    P: AsyncFn(&Probe) -> Result<Vec<Heard>, String>,
+    P: AsyncFn(&Probe) -> Result<Probed, String>,
 {
     /// Serves one connection to its end; `stop` ends it too, see [`told_to_stop`]. The node is held, if it is, until this
     /// is done.

@@ -1,6 +1,7 @@
 //! What is asked in one connection, and what is answered.
 
 use stead_plan::generation::Stamp;
+use stead_plan::init::Probed;
 use stead_plan::inventory::{NodeInventory, Questions};
 use stead_plan::step::Outcome;
 use tokio::sync::{mpsc, watch};
@@ -13,7 +14,7 @@ use crate::keep::{self, KeepError};
 use crate::lock::Lock;
 use crate::perform::perform;
 use crate::place::now;
-use crate::protocol::{Answer, Heard, Hello, Job, Kept, Performed, Probe, Request, Role, VERSION};
+use crate::protocol::{Answer, Hello, Job, Kept, Performed, Probe, Request, Role, VERSION};
 
 /// Why nobody waits for answers any more, once that is so.
 #[derive(Clone, Debug)]
@@ -49,7 +50,7 @@ struct Session {
 impl<'a, L, P> Answering<'a, L, P>
 where
     L: AsyncFn(&Questions, &Runner) -> NodeInventory,
-    P: AsyncFn(&Probe) -> Result<Vec<Heard>, String>,
+    P: AsyncFn(&Probe) -> Result<Probed, String>,
 {
     pub(super) fn new(agent: &'a Agent<L, P>, say: mpsc::UnboundedSender<Answer>, orphaned: Orphaned) -> Self {
         Self { agent, say, orphaned }
