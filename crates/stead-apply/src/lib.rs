@@ -2,5 +2,9 @@
 #![warn(missing_docs)]
 
 pub mod drive;
+pub mod gather;
+pub mod generation;
+pub mod journal;
 pub mod lock;
 pub mod reach;
+pub mod ssh;

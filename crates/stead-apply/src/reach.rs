@@ -1,6 +1,9 @@
 //! How nodes are reached: over ssh, or simulated with faults.
 
+use std::time::Duration;
+
 use stead_node::protocol::{Answer, Request, Role};
+use stead_plan::inventory::Timestamp;
 use stead_spec::units::NodeName;
 
 /// Makes connections to nodes.
@@ -14,6 +17,11 @@ pub trait Reach {
     /// # Errors
     /// The node can't be reached, or its agent not be started: why, and what to do.
     async fn link(&self, node: &NodeName, role: Role) -> Result<Self::Link, Lost>;
+
+    /// The spec's patience: multiplies time-outs.
+    fn patience(&self) -> u8 {
+        1
+    }
 }
 
 /// A connection to a node's agent. When it is dropped, the agent finishes what it does and ends.
@@ -24,6 +32,23 @@ pub trait Link {
     /// # Errors
     /// The connection is lost: whether what was asked is done, nobody knows.
     async fn ask(&mut self, request: Request, said: &mut dyn FnMut(Answer)) -> Result<Answer, Lost>;
+
+    /// What the greeting told of the node's clock, if that was measured: it is answered at once, and looking takes
+    /// seconds, so it tells the difference of two clocks much better.
+    fn clock(&self) -> Option<ClockReading> {
+        None
+    }
+}
+
+/// What a node's clock showed at some moment in the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// What it showed.
+    pub node: Timestamp,
+    /// How long ago that was, as far as is known: since the middle of the round trip.
+    pub ago: Duration,
+    /// How far that may be off, either way: half of the round trip.
+    pub uncertainty: Duration,
 }
 
 /// A node that can't be reached, or not any more.
@@ -34,4 +59,19 @@ pub struct Lost {
     pub why: String,
     /// What to do next.
     pub hint: Option<String>,
+}
+
+impl Lost {
+    /// A node that answered something else than what was asked: its refusal, or something that makes no sense.
+    pub(crate) fn unexpected(answer: Answer) -> Self {
+        let why = match answer {
+            Answer::Refused(why) => why,
+            answer => {
+                let answer = format!("{answer:?}");
+                let name: String = answer.chars().take_while(char::is_ascii_alphanumeric).collect();
+                format!("the agent answered something else than what was asked: {name}")
+            }
+        };
+        Self { why, hint: None }
+    }
 }
