@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod drive;
+pub mod enroll;
 pub mod gather;
 pub mod generation;
 pub mod journal;

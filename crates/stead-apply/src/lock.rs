@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use stead_node::protocol::{self, Answer, Request};
-use stead_plan::inventory::Timestamp;
 use stead_spec::units::NodeName;
 
 use crate::reach::Link;
@@ -24,7 +23,7 @@ pub struct Lease<L> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotHeld {
     /// Another apply is going on.
-    #[error("{} has been applying since {} (held on {node}); wait, or end that one", .lease.who, shown(.lease.since))]
+    #[error("{} has been applying since {} (held on {node}); wait, or end that one", .lease.who, .lease.since)]
     Taken {
         /// The node that said so.
         node: NodeName,
@@ -86,39 +85,4 @@ fn reasons(unheld: &BTreeMap<NodeName, String>) -> String {
         let _ = write!(text, "; {node}: {why}");
         text
     })
-}
-
-/// To the minute, in UTC: the admin's own time zone is no matter of this crate's.
-fn shown(time: Timestamp) -> String {
-    let minutes = time.0.div_euclid(60_000);
-    let (days, minute) = (minutes.div_euclid(24 * 60), minutes.rem_euclid(24 * 60));
-    // Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day is a year's last.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minute / 60, minute % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_shown_as_people_write_it() {
-        for (milliseconds, expected) in [
-            (0, "1970-01-01 00:00 UTC"),
-            (-60_000, "1969-12-31 23:59 UTC"),
-            (951_827_696_000, "2000-02-29 12:34 UTC"),
-            (1_795_363_531_000, "2026-11-22 16:05 UTC"),
-            (4_107_542_399_999, "2100-02-28 23:59 UTC"),
-            (4_107_542_400_000, "2100-03-01 00:00 UTC"),
-        ] {
-            assert_eq!(shown(Timestamp(milliseconds)), expected);
-        }
-    }
 }

@@ -138,6 +138,24 @@ impl Ssh {
         }
     }
 
+    /// Runs a shell command there, on this terminal, with ssh's own prompts and those of what it runs.
+    ///
+    /// # Errors
+    /// It did not end well. What went wrong, the terminal shows.
+    pub async fn interactive(&self, target: &SshTarget, script: &str) -> Result<(), Lost> {
+        let program = self.0.program.as_deref().map_or("ssh", |program| program.as_str());
+        let mut command = Command::new(program);
+        command.args(["-t", "-o", "RemoteCommand=none"]).args(self.whereto(target)).arg(script);
+        match command.status().await {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Lost {
+                why: format!("it was not done ({status}): {}", self.shown(target, &["-t"])),
+                hint: Some("what is above says why; it can be run again, and does nothing twice".to_owned()),
+            }),
+            Err(error) => Err(not_started(&error)),
+        }
+    }
+
     /// What is run.
     fn command(&self, target: &SshTarget) -> Command {
         let patience = u64::from(self.0.patience);

@@ -114,7 +114,7 @@ impl<'a, L: Link> Run<'a, L> {
         if let Some(before) = step.after.iter().find(badly) {
             return Some(Because::After(before.clone()));
         }
-        let missing = step.ops.iter().flat_map(commands).flat_map(wanted).find(|output| {
+        let missing = step.ops.iter().filter_map(commands).flat_map(wanted).find(|output| {
             // Until its step has ended, it may come.
             !self.outputs.contains_key(output) && !self.is_coming(&output.step)
         });
@@ -128,7 +128,7 @@ impl<'a, L: Link> Run<'a, L> {
     /// The next step that can begin.
     fn next(&mut self) -> Option<(&'a StepId, L, Job)> {
         let index = self.pending.iter().position(|step| {
-            let outputs = step.ops.iter().flat_map(commands).flat_map(wanted);
+            let outputs = step.ops.iter().filter_map(commands).flat_map(wanted);
             self.free.contains_key(&step.id.node)
                 && !step.after.iter().any(|id| self.is_coming(id))
                 && outputs.into_iter().all(|output| self.outputs.contains_key(output))

@@ -10,6 +10,17 @@ use super::Known;
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
+/// To the minute, in UTC: `2026-11-22 14:03 UTC`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{}", time.strftime("%Y-%m-%d %H:%M UTC")),
+            // Beyond the year 9999.
+            Err(_) => write!(f, "{} ms after 1970", self.0),
+        }
+    }
+}
+
 /// Which Debian, on what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct System {
