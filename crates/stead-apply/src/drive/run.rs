@@ -52,9 +52,9 @@ impl<'a, L: Link> Run<'a, L> {
         }
     }
 
-    /// Begins nothing on this node any more.
+    /// Begins nothing on this node any more. The first reason counts.
     pub(super) fn block(&mut self, node: &NodeName, because: Because) {
-        self.blocked.insert(node.clone(), because);
+        self.blocked.entry(node.clone()).or_insert(because);
     }
 
     /// Begins nothing at all any more.

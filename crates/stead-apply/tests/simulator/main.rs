@@ -1,0 +1,65 @@
+//! The simulated cluster: nodes that know commands and no steps, and everything that can go wrong around them.
+//!
+//! `STEAD_SIM_CASES` says how many stories are told, `STEAD_SIM_FROM` with which number they begin.
+
+mod commands;
+mod drift;
+mod hand;
+mod model;
+mod observe;
+mod scenario;
+mod world;
+
+use hand::{Hand, Mistake};
+use scenario::{Planner, Scenario};
+
+const CASES: u64 = 3_000;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// Tells many stories; the first that breaks, in its shortest form.
+fn first_broken(planner: &dyn Planner, change: impl Fn(&mut Scenario)) -> Option<String> {
+    let from = number("STEAD_SIM_FROM", 0);
+    for seed in from..from + number("STEAD_SIM_CASES", CASES) {
+        let mut story = Scenario::random(seed);
+        change(&mut story);
+        if story.run(planner).is_err() {
+            let story = story.shrunk(planner);
+            let broken = story.run(planner).unwrap_err();
+            return Some(format!("{story:#?}\n{}\n{}", broken.trace.join("\n"), broken.why));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_small_plan_converges_whatever_happens() {
+    if let Some(broken) = first_broken(&Hand { mistake: Mistake::None }, |_| ()) {
+        panic!("{broken}");
+    }
+}
+
+#[test]
+fn mistakes_are_found() {
+    for (mistake, expected) in [
+        (Mistake::RestartsLast, "still run with what their files said before"),
+        (Mistake::NoConfigure, "no end after"),
+        (Mistake::TakesHosts, "is not as people put it"),
+    ] {
+        let broken = first_broken(&Hand { mistake }, |_| ()).unwrap_or_else(|| panic!("{mistake:?} is not found"));
+        assert!(broken.contains(expected), "{mistake:?}: {broken}");
+    }
+}
+
+#[test]
+fn a_write_that_is_dropped_is_called_untrue() {
+    let broken = first_broken(&Hand { mistake: Mistake::None }, |story| {
+        story.drops_writes = true;
+        story.settled = false;
+        story.faults.clear();
+    });
+    let broken = broken.expect("a node that writes nothing can't be as asked");
+    assert!(broken.contains("untrue: host/node"), "{broken}");
+}

@@ -1,0 +1,324 @@
+//! A node as files, packages, units and accounts: what a power cut leaves of it, and what a boot makes of that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use stead_node::protocol::Kept;
+use stead_plan::host::facts::{Swap, User};
+use stead_plan::inventory::{Activity, Enablement, Mode, PackageState};
+use stead_plan::op::Op;
+use stead_spec::Bytes;
+use stead_spec::units::NodeName;
+
+/// What is at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    File {
+        mode: Mode,
+        text: String,
+    },
+    Link(Utf8PathBuf),
+    Folder {
+        mode: Mode,
+    },
+    /// Made by fallocate: its size.
+    Space(u64),
+}
+
+/// What lies on the OS disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Disk {
+    pub(crate) files: BTreeMap<Utf8PathBuf, Entry>,
+    pub(crate) packages: BTreeMap<String, PackageState>,
+    pub(crate) units: BTreeMap<String, Enablement>,
+    pub(crate) users: BTreeMap<String, User>,
+    pub(crate) kept: Option<Kept>,
+    /// Whether apt has ever fetched its lists.
+    pub(crate) lists: bool,
+}
+
+/// What lasts until the next boot.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Boot {
+    pub(crate) number: u32,
+    pub(crate) activity: BTreeMap<String, Activity>,
+    /// What each unit read when it started, or was told to read again.
+    pub(crate) read: BTreeMap<String, Configuration>,
+    pub(crate) sysctl: BTreeMap<String, String>,
+    pub(crate) swaps: Vec<Swap>,
+}
+
+pub(crate) type Configuration = BTreeMap<Utf8PathBuf, Entry>;
+
+/// One PC.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) name: NodeName,
+    /// As programs see it.
+    pub(crate) disk: Disk,
+    /// As a power cut may leave it.
+    pub(crate) flushed: Disk,
+    pub(crate) boot: Boot,
+    /// Milliseconds.
+    pub(crate) ahead: i64,
+    /// What is done at this very moment.
+    pub(crate) running: Option<Op>,
+    /// A broken variant: writes say that they are done, and aren't.
+    pub(crate) drops_writes: bool,
+}
+
+/// Packages that bring units which start on their own.
+const DAEMONS: [(&str, &[&str]); 5] = [
+    ("chrony", &["chrony.service"]),
+    ("openssh-server", &["ssh.service"]),
+    ("systemd-timesyncd", &["systemd-timesyncd.service"]),
+    ("apt", &["apt-daily.timer", "apt-daily-upgrade.timer"]),
+    ("nginx", &["nginx.service"]),
+];
+
+/// What a unit reads: files by their exact path, folders by a slash at the end.
+pub(crate) const READS: [(&str, &[&str]); 2] = [
+    ("chrony.service", &["/etc/chrony/chrony.conf", "/etc/default/chrony"]),
+    ("ssh.service", &["/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/"]),
+];
+
+/// Settings of the kernel and what they are without anybody's asking.
+pub(crate) const SYSCTL: [(&str, &str); 8] = [
+    ("vm.swappiness", "60"),
+    ("vm.dirty_bytes", "0"),
+    ("vm.dirty_background_bytes", "0"),
+    ("net.ipv4.ip_forward", "0"),
+    ("kernel.panic", "0"),
+    ("kernel.panic_on_oops", "0"),
+    ("net.ipv4.conf.all.rp_filter", "0"),
+    ("net.ipv4.conf.default.rp_filter", "0"),
+];
+
+impl Node {
+    /// A fresh Debian, with what somebody has done to it before stead came.
+    pub(crate) fn fresh(name: &NodeName, rng: &mut fastrand::Rng) -> Self {
+        let mut disk = Disk::default();
+        let mut file = |path: &str, text: &str| {
+            disk.files.insert(path.into(), Entry::File { mode: Mode(0o644), text: text.to_owned() });
+        };
+        let noise = |rng: &mut fastrand::Rng| format!("# {:x}\n", rng.u64(..));
+        file("/etc/hostname", "debian\n");
+        file("/etc/hosts", &format!("127.0.0.1\tlocalhost\n127.0.1.1\tdebian\n192.0.2.7\tprinter\n{}", noise(rng)));
+        file("/etc/fstab", &format!("UUID=11 / ext4 errors=remount-ro 0 1\n{}", noise(rng)));
+        file("/etc/ssh/sshd_config", &format!("Include /etc/ssh/sshd_config.d/*.conf\n{}", noise(rng)));
+        file("/etc/sysctl.d/50-mine.conf", &format!("kernel.panic = 7\n{}", noise(rng)));
+        file("/etc/sudoers", &format!("@includedir /etc/sudoers.d\n{}", noise(rng)));
+        file("/root/.ssh/authorized_keys", &noise(rng));
+        file("/home/someone/letter.txt", &noise(rng));
+        if rng.bool() {
+            file("/etc/crypttab", &noise(rng));
+        }
+        for folder in ["/etc", "/etc/ssh", "/etc/sudoers.d", "/etc/apt", "/etc/sysctl.d", "/home/someone", "/var/lib"] {
+            disk.files.insert(folder.into(), Entry::Folder { mode: Mode(0o755) });
+        }
+        disk.files.insert("/etc/localtime".into(), Entry::Link("/usr/share/zoneinfo/Etc/UTC".into()));
+        disk.users.insert("someone".into(), user("someone", 1000, &["sudo", "audio"]));
+        disk.lists = rng.bool();
+        for package in ["apt", "dpkg", "systemd", "util-linux", "procps", "passwd", "openssh-server", "nginx"] {
+            disk.packages.insert(package.into(), PackageState::Installed);
+        }
+        for package in ["systemd-timesyncd", "sudo", "needrestart"] {
+            if rng.bool() {
+                disk.packages.insert(package.into(), PackageState::Installed);
+            }
+        }
+        for unit in disk.packages.keys().flat_map(|package| units_of(package)) {
+            disk.units.insert((*unit).to_owned(), Enablement::Enabled);
+        }
+        let mut node = Self {
+            name: name.clone(),
+            flushed: disk.clone(),
+            disk,
+            boot: Boot::default(),
+            ahead: rng.i64(-90_000..90_000) * i64::from(rng.bool()),
+            running: None,
+            drops_writes: false,
+        };
+        node.boot();
+        node
+    }
+
+    /// All that was written reaches the disk.
+    pub(crate) fn flush(&mut self) {
+        self.flushed = self.disk.clone();
+    }
+
+    /// The power goes and comes: of what was not flushed, each thing is there or isn't.
+    pub(crate) fn power_cut(&mut self, rng: &mut fastrand::Rng) {
+        let (old, new) = (self.flushed.clone(), &mut self.disk);
+        mix(&old.files, &mut new.files, rng);
+        mix(&old.units, &mut new.units, rng);
+        mix(&old.users, &mut new.users, rng);
+        for (package, state) in &mut new.packages {
+            // dpkg flushes its files, but a package may be cut between unpacking and configuring.
+            if old.packages.get(package) != Some(state) && *state == PackageState::Installed && rng.bool() {
+                *state = PackageState::Broken;
+            }
+        }
+        // Units are files of their packages'; what happens to them at boot is links beside.
+        for unit in DAEMONS.iter().flat_map(|(_, units)| *units) {
+            let there = owner_of(unit).and_then(|package| new.packages.get(package));
+            match there {
+                None | Some(PackageState::Removed) => drop(new.units.remove(*unit)),
+                Some(_) => drop(new.units.entry((*unit).to_owned()).or_insert(Enablement::Disabled)),
+            }
+        }
+        new.lists = old.lists;
+        self.running = None;
+        self.boot();
+    }
+
+    /// Shut down in order, and started again.
+    pub(crate) fn reboot(&mut self) {
+        self.running = None;
+        self.boot();
+    }
+
+    fn boot(&mut self) {
+        self.flush();
+        self.boot = Boot { number: self.boot.number + 1, ..Boot::default() };
+        self.boot.sysctl = SYSCTL.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let files = self.disk.files.clone();
+        for (_, entry) in files.iter().filter(|(path, _)| path.parent() == Some(Utf8Path::new("/etc/sysctl.d"))) {
+            if let Entry::File { text, .. } = entry {
+                self.load_sysctl(text);
+            }
+        }
+        for (unit, enablement) in self.disk.units.clone() {
+            if enablement == Enablement::Enabled && !unit.ends_with(".swap") {
+                self.start(&unit);
+            }
+        }
+        self.swap_on();
+    }
+
+    /// Starts a unit; whether it runs then.
+    pub(crate) fn start(&mut self, unit: &str) -> bool {
+        if self.boot.activity.get(unit) == Some(&Activity::Active) {
+            return true;
+        }
+        let there = match self.disk.units.get(unit) {
+            None | Some(Enablement::Absent | Enablement::Masked) => false,
+            Some(_) => true,
+        };
+        // The package's files are there, but unusable until it is configured.
+        let whole =
+            owner_of(unit).is_none_or(|package| self.disk.packages.get(package) == Some(&PackageState::Installed));
+        if there && whole {
+            self.read_configuration(unit);
+            self.boot.activity.insert(unit.to_owned(), Activity::Active);
+        }
+        there && whole
+    }
+
+    /// Stops a unit.
+    pub(crate) fn stop(&mut self, unit: &str) {
+        self.boot.activity.insert(unit.to_owned(), Activity::Inactive);
+        self.boot.read.remove(unit);
+    }
+
+    /// A unit reads its configuration.
+    pub(crate) fn read_configuration(&mut self, unit: &str) {
+        let now = self.configuration(unit);
+        self.boot.read.insert(unit.to_owned(), now);
+    }
+
+    /// What a unit would read now.
+    pub(crate) fn configuration(&self, unit: &str) -> Configuration {
+        let paths = READS.iter().find(|(name, _)| *name == unit).map_or(&[] as &[&str], |(_, paths)| paths);
+        let of = |path: &&str| {
+            let wanted = |file: &Utf8Path| match path.strip_suffix('/') {
+                Some(folder) => file.parent() == Some(Utf8Path::new(folder)) && file.extension() == Some("conf"),
+                None => file == Utf8Path::new(path),
+            };
+            let found = self.disk.files.iter().filter(|(file, _)| wanted(file));
+            found.map(|(file, entry)| (file.clone(), entry.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of).collect()
+    }
+
+    /// The units that run with another configuration than the one that lies there.
+    pub(crate) fn stale(&self) -> Vec<String> {
+        let running =
+            self.boot.read.iter().filter(|(unit, _)| self.boot.activity.get(*unit) == Some(&Activity::Active));
+        running.filter(|(unit, read)| self.configuration(unit) != **read).map(|(unit, _)| unit.clone()).collect()
+    }
+
+    /// Puts `KEY = VALUE` lines into the kernel.
+    pub(crate) fn load_sysctl(&mut self, text: &str) {
+        let lines = text.lines().filter(|line| !line.starts_with(['#', ';']));
+        for (key, value) in lines.filter_map(|line| line.split_once('=')) {
+            let key = key.trim().trim_start_matches('-').replace('/', ".");
+            if let Some(setting) = self.boot.sysctl.get_mut(&key) {
+                value.trim().clone_into(setting);
+            }
+        }
+    }
+
+    /// Takes the swap of fstab into use, through crypttab where that says so.
+    pub(crate) fn swap_on(&mut self) {
+        for line in self.lines("/etc/fstab") {
+            let mut words = line.split_whitespace();
+            let (Some(what), _, Some("swap")) = (words.next(), words.next(), words.next()) else { continue };
+            let encrypted = what.strip_prefix("/dev/mapper/");
+            let backing = match encrypted {
+                Some(name) => {
+                    let lines = self.lines("/etc/crypttab");
+                    let entry = lines.iter().find(|line| line.split_whitespace().next() == Some(name));
+                    entry.and_then(|line| line.split_whitespace().nth(1).map(str::to_owned))
+                }
+                None => Some(what.to_owned()),
+            };
+            let Some(Entry::Space(size)) = backing.and_then(|path| self.disk.files.get(Utf8Path::new(&path))) else {
+                continue;
+            };
+            let (size, number) = (Bytes::new(*size), self.boot.swaps.len());
+            let path = encrypted.map_or_else(|| what.into(), |_| Utf8PathBuf::from(format!("/dev/dm-{number}")));
+            if self.boot.swaps.is_empty() {
+                self.boot.swaps.push(Swap { path, size, encrypted: encrypted.is_some() });
+            }
+        }
+    }
+
+    fn lines(&self, path: &str) -> Vec<String> {
+        match self.disk.files.get(Utf8Path::new(path)) {
+            Some(Entry::File { text, .. }) => {
+                text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// An account.
+pub(crate) fn user(name: &str, uid: u32, groups: &[&str]) -> User {
+    let groups: BTreeSet<String> = groups.iter().copied().chain([name]).map(str::to_owned).collect();
+    User { uid, home: format!("/home/{name}").into(), shell: "/bin/bash".to_owned(), groups }
+}
+
+/// The units that a package brings.
+pub(crate) fn units_of(package: &str) -> &'static [&'static str] {
+    DAEMONS.iter().find(|(name, _)| *name == package).map_or(&[], |(_, units)| units)
+}
+
+fn owner_of(unit: &str) -> Option<&'static str> {
+    DAEMONS.iter().find(|(_, units)| units.contains(&unit)).map(|(package, _)| *package)
+}
+
+/// Of what differs, each as it was or as it is.
+fn mix<K: Ord + Clone, V: Clone + PartialEq>(old: &BTreeMap<K, V>, new: &mut BTreeMap<K, V>, rng: &mut fastrand::Rng) {
+    let keys: BTreeSet<K> = old.keys().chain(new.keys()).cloned().collect();
+    for key in keys {
+        if old.get(&key) != new.get(&key) && rng.bool() {
+            match old.get(&key) {
+                Some(value) => drop(new.insert(key, value.clone())),
+                None => drop(new.remove(&key)),
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What an agent would tell of a node.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest, Sha256};
+use stead_plan::MARK;
+use stead_plan::generation::Stamp;
+use stead_plan::inventory::{
+    Activity, Architecture, Clock, Enablement, File, FileState, Known, NodeInventory, Package, Questions, Release,
+    System, Unit,
+};
+use stead_spec::Bytes;
+
+use crate::model::{Entry, Node};
+
+/// Larger texts travel nowhere.
+const LARGEST_TEXT: usize = 64 << 10;
+
+impl Node {
+    /// Looks.
+    pub(crate) fn look(&self, questions: &Questions) -> NodeInventory {
+        let marked = |path: &Utf8PathBuf, entry: &Entry| match entry {
+            Entry::File { text, .. } => {
+                text.contains(MARK) && questions.folders.iter().any(|folder| path.parent() == Some(folder))
+            }
+            _ => false,
+        };
+        let asked = questions.files.iter().map(|path| (path.clone(), Known::Is(self.file(path))));
+        let found = self.disk.files.iter().filter(|(path, entry)| marked(path, entry));
+        let found = found.map(|(path, _)| (path.clone(), Known::Is(self.file(path))));
+        let synchronised = self.boot.activity.get("chrony.service") == Some(&Activity::Active) && self.ahead == 0;
+        let users = self.disk.users.iter();
+        let users = users.filter(|(name, user)| questions.users.contains(*name) || user.groups.contains("sudo"));
+        NodeInventory {
+            system: System {
+                release: Release::Trixie,
+                architecture: Architecture::Amd64,
+                kernel: "6.12.0-amd64".to_owned(),
+                boot_id: format!("{}-{}", self.name, self.boot.number),
+                cpus: 4,
+                memory: Bytes::gib(8),
+                free: Known::Is(Bytes::gib(50)),
+            },
+            clock: Clock { ahead: self.ahead, uncertainty: 2, synchronised: Known::Is(synchronised) },
+            stamp: Known::Is(self.stamp()),
+            generation: Known::Is(self.disk.kept.as_ref().map(|kept| kept.generation.clone())),
+            hostname: Known::Is(self.text("/etc/hostname").trim().to_owned()),
+            timezone: Known::Is(self.timezone()),
+            packages: Known::Is(self.disk.packages.iter().map(package).collect()),
+            updates: None,
+            units: Known::Is(questions.units.iter().map(|unit| (unit.clone(), self.unit_state(unit))).collect()),
+            files: found.chain(asked).collect(),
+            users: Known::Is(users.map(|(name, user)| (name.clone(), user.clone())).collect()),
+            sysctl: questions
+                .sysctl
+                .iter()
+                .map(|key| (key.clone(), Known::Is(self.boot.sysctl.get(key).cloned())))
+                .collect(),
+            swaps: Known::Is(self.boot.swaps.clone()),
+            watchdogs: Known::Is(Vec::new()),
+            nics: Known::Is(Vec::new()),
+            routes: Known::Is(Vec::new()),
+            disks: Known::Is(Vec::new()),
+        }
+    }
+
+    fn file(&self, path: &Utf8Path) -> FileState {
+        let owner = || "root:root".to_owned();
+        match self.disk.files.get(path) {
+            None => FileState::Absent,
+            Some(Entry::Link(target)) => FileState::Link(target.clone()),
+            Some(Entry::Folder { mode }) => FileState::Folder { mode: *mode, owner: owner() },
+            Some(Entry::Space(size)) => {
+                let mode = stead_plan::inventory::Mode(0o600);
+                FileState::File(File { mode, owner: owner(), sha256: digest(&size.to_string()), text: None })
+            }
+            Some(Entry::File { mode, text }) => {
+                let shown = mode.0 & 0o004 != 0 && text.len() <= LARGEST_TEXT;
+                let sha256 = digest(text);
+                FileState::File(File { mode: *mode, owner: owner(), sha256, text: shown.then(|| text.clone()) })
+            }
+        }
+    }
+
+    pub(crate) fn text(&self, path: &str) -> &str {
+        match self.disk.files.get(Utf8Path::new(path)) {
+            Some(Entry::File { text, .. }) => text,
+            _ => "",
+        }
+    }
+
+    /// Whose node it is.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        serde_json::from_str(self.text("/var/lib/stead/stamp.json")).ok()
+    }
+
+    fn timezone(&self) -> String {
+        match self.disk.files.get(Utf8Path::new("/etc/localtime")) {
+            Some(Entry::Link(target)) => target.as_str().trim_start_matches("/usr/share/zoneinfo/").to_owned(),
+            _ => "UTC".to_owned(),
+        }
+    }
+
+    fn unit_state(&self, unit: &str) -> Unit {
+        Unit {
+            enablement: self.disk.units.get(unit).copied().unwrap_or(Enablement::Absent),
+            activity: self.boot.activity.get(unit).copied().unwrap_or(Activity::Inactive),
+        }
+    }
+}
+
+fn package((name, state): (&String, &stead_plan::inventory::PackageState)) -> (String, Package) {
+    (name.clone(), Package { version: "1.0-1".to_owned(), state: *state })
+}
+
+/// Of a text.
+pub(crate) fn digest(text: &str) -> stead_spec::units::Sha256 {
+    let hex = Sha256::digest(text.as_bytes()).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    hex.parse().unwrap()
+}

@@ -1,0 +1,461 @@
+//! Nodes, connections and faults. Time is a count of ticks: one passes whenever something could be cut.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use camino::Utf8PathBuf;
+use stead_apply::reach::{Link, Lost, Reach};
+use stead_node::protocol::{Answer, Job, Kept, Lease, Performed, Request, Role};
+use stead_plan::inventory::Timestamp;
+use stead_plan::op::Op;
+use stead_plan::step::{Outcome, StepId};
+use stead_spec::units::NodeName;
+
+use crate::commands::{Cut, Failure};
+use crate::model::{Disk, Node};
+
+pub(crate) type Shared = Rc<RefCell<World>>;
+
+/// Everything there is.
+pub(crate) struct World {
+    pub(crate) places: BTreeMap<NodeName, Place>,
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) tick: u32,
+    /// Sorted by when.
+    pub(crate) faults: VecDeque<Fault>,
+    /// The admins whose stead was killed.
+    pub(crate) killed: BTreeSet<usize>,
+    /// What must never be.
+    pub(crate) violations: Vec<String>,
+    /// For a person who looks for the cause.
+    pub(crate) trace: Vec<String>,
+    links: u64,
+}
+
+/// A node where it stands.
+pub(crate) struct Place {
+    pub(crate) node: Node,
+    /// What people put there, as it must still be: stead didn't make it.
+    pub(crate) theirs: Disk,
+    holder: Option<(u64, Lease)>,
+    /// What the agent is yet to do of its job.
+    rest: VecDeque<Op>,
+    /// Whether the agent has lost its stead and finishes what it does.
+    orphaned: bool,
+    /// Connections of another age are broken.
+    age: u32,
+    silent_until: u32,
+    lose: bool,
+    repeat: bool,
+}
+
+/// Something goes wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) at: u32,
+    pub(crate) node: usize,
+    pub(crate) what: What,
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    KillStead(usize),
+    KillAgent(Done),
+    Lose,
+    PowerCut,
+    Reboot,
+    Silence(u32),
+    /// The next job is done twice.
+    Repeat,
+    /// Somebody does something behind stead's back.
+    Drift(u64),
+    Flush,
+}
+
+/// How much of what ran was done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Done {
+    Not,
+    Half,
+    Whole,
+}
+
+impl World {
+    pub(crate) fn new(names: &[NodeName], seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let places = names.iter().map(|name| {
+            let node = Node::fresh(name, &mut rng);
+            (name.clone(), Place::new(node))
+        });
+        let places = places.collect();
+        Self {
+            places,
+            rng,
+            tick: 0,
+            faults: VecDeque::new(),
+            killed: BTreeSet::new(),
+            violations: Vec::new(),
+            trace: Vec::new(),
+            links: 0,
+        }
+    }
+
+    fn place(&mut self, name: &NodeName) -> &mut Place {
+        self.places.get_mut(name).expect("a link has a place")
+    }
+
+    fn tick(&mut self) {
+        self.tick += 1;
+        while self.faults.front().is_some_and(|fault| fault.at <= self.tick) {
+            if let Some(fault) = self.faults.pop_front() {
+                self.strike(&fault);
+            }
+        }
+        let orphans: Vec<_> =
+            self.places.iter().filter(|(_, place)| place.orphaned).map(|(name, _)| name.clone()).collect();
+        for name in orphans {
+            if self.rng.u8(..3) == 0 {
+                self.finish(&name);
+            }
+        }
+    }
+
+    fn strike(&mut self, fault: &Fault) {
+        let Some(name) = self.places.keys().nth(fault.node % self.places.len()).cloned() else { return };
+        self.trace.push(format!("{}: {name}: {:?}", self.tick, fault.what));
+        let (tick, mut rng) = (self.tick, self.rng.fork());
+        let place = self.place(&name);
+        match &fault.what {
+            What::KillStead(admin) => drop(self.killed.insert(*admin)),
+            What::KillAgent(done) => {
+                if let Some(op) = place.node.running.take() {
+                    match done {
+                        Done::Not => {}
+                        Done::Half => drop(place.node.perform(&op, Cut::Half)),
+                        Done::Whole => drop(place.node.perform(&op, Cut::None)),
+                    }
+                }
+                place.broken();
+            }
+            What::Lose => place.lose = true,
+            What::PowerCut => {
+                if let Some(op) = place.node.running.take() {
+                    let _ = place.node.perform(&op, if rng.bool() { Cut::Half } else { Cut::None });
+                }
+                place.node.power_cut(&mut rng);
+                place.forget();
+                place.broken();
+            }
+            What::Reboot => {
+                if let Some(op) = place.node.running.take() {
+                    let _ = place.node.perform(&op, Cut::Half);
+                }
+                place.node.reboot();
+                place.broken();
+            }
+            What::Silence(ticks) => place.silent_until = tick + ticks,
+            What::Repeat => place.repeat = true,
+            What::Drift(seed) => crate::drift::drift(place, *seed),
+            What::Flush => place.node.flush(),
+        }
+    }
+
+    /// An agent without its stead ends what it does: the command, or the whole step.
+    fn finish(&mut self, name: &NodeName) {
+        let whole = self.rng.bool();
+        let place = self.place(name);
+        let running = place.node.running.take();
+        let rest: Vec<Op> = if whole { place.rest.drain(..).collect() } else { Vec::new() };
+        let mut unheard = None;
+        for op in running.into_iter().chain(rest) {
+            match place.node.perform(&op, Cut::None) {
+                Ok(()) => {}
+                Err(Failure::Failed(_)) => break,
+                Err(Failure::Unheard(command)) => unheard = Some(command),
+            }
+        }
+        place.broken();
+        self.violations.extend(unheard.map(|command| format!("the simulator doesn't know: {command}")));
+    }
+
+    /// Nothing goes wrong any more, and what was left running ends.
+    pub(crate) fn settle(&mut self) {
+        self.faults.clear();
+        self.killed.clear();
+        let names: Vec<_> = self.places.keys().cloned().collect();
+        for name in names {
+            if self.place(&name).orphaned {
+                self.finish(&name);
+            }
+            let tick = self.tick;
+            let place = self.place(&name);
+            (place.lose, place.repeat, place.silent_until) = (false, false, tick);
+        }
+    }
+}
+
+impl Place {
+    fn new(node: Node) -> Self {
+        Self {
+            theirs: node.disk.clone(),
+            node,
+            holder: None,
+            rest: VecDeque::new(),
+            orphaned: false,
+            age: 0,
+            silent_until: 0,
+            lose: false,
+            repeat: false,
+        }
+    }
+
+    /// The agent is gone, and all connections with it.
+    fn broken(&mut self) {
+        self.age += 1;
+        self.holder = None;
+        self.orphaned = false;
+        self.rest.clear();
+    }
+
+    /// The connection of whoever holds it is gone.
+    fn orphan(&mut self) {
+        if self.node.running.is_some() {
+            self.orphaned = true;
+        } else {
+            self.broken();
+        }
+    }
+
+    /// What people put there and a power cut took, nobody can leave alone.
+    fn forget(&mut self) {
+        let now = &self.node.disk;
+        self.theirs.files.retain(|path, entry| now.files.get(path) == Some(entry));
+        self.theirs.users.retain(|name, user| now.users.get(name) == Some(user));
+        self.theirs.units.retain(|name, state| now.units.get(name) == Some(state));
+    }
+}
+
+/// One admin's way to the nodes.
+#[derive(Clone)]
+pub(crate) struct SimReach {
+    pub(crate) world: Shared,
+    pub(crate) who: String,
+    /// What was shown to this admin: nothing else may be done.
+    pub(crate) shown: Rc<RefCell<BTreeMap<StepId, Vec<Op>>>>,
+}
+
+pub(crate) struct SimLink {
+    reach: SimReach,
+    node: NodeName,
+    id: u64,
+    age: u32,
+    lost: bool,
+}
+
+impl Reach for SimReach {
+    type Link = SimLink;
+
+    async fn link(&self, node: &NodeName, _: Role) -> Result<SimLink, Lost> {
+        pause(&self.world).await;
+        let mut world = self.world.borrow_mut();
+        let tick = world.tick;
+        world.links += 1;
+        let id = world.links;
+        let place = world.place(node);
+        if place.silent_until > tick {
+            return Err(lost());
+        }
+        Ok(SimLink { reach: self.clone(), node: node.clone(), id, age: place.age, lost: false })
+    }
+}
+
+impl Link for SimLink {
+    async fn ask(&mut self, request: Request, said: &mut dyn FnMut(Answer)) -> Result<Answer, Lost> {
+        self.wait().await?;
+        match request {
+            Request::Look(questions) => {
+                let inventory = self.reach.world.borrow_mut().place(&self.node).node.look(&questions);
+                self.wait().await?;
+                Ok(Answer::Inventory(Box::new(inventory)))
+            }
+            Request::Lock => {
+                let lease = self.lock();
+                self.wait().await?;
+                Ok(lease.map_or(Answer::Locked, Answer::Held))
+            }
+            Request::Keep(kept) => {
+                let answer = self.keep(*kept);
+                self.wait().await?;
+                Ok(answer)
+            }
+            Request::Fetch => {
+                let kept = self.reach.world.borrow_mut().place(&self.node).node.disk.kept.clone();
+                Ok(Answer::Fetched(kept.map(Box::new)))
+            }
+            Request::Perform(job) => self.perform(*job, said).await,
+            other => panic!("the simulator doesn't know {other:?}"),
+        }
+    }
+}
+
+impl SimLink {
+    fn lock(&self) -> Option<Lease> {
+        let mut world = self.reach.world.borrow_mut();
+        let since = Timestamp(i64::from(world.tick));
+        let place = world.place(&self.node);
+        match &place.holder {
+            Some((id, lease)) if *id != self.id => Some(lease.clone()),
+            _ => {
+                place.holder = Some((self.id, Lease { who: self.reach.who.clone(), since }));
+                None
+            }
+        }
+    }
+
+    fn keep(&self, kept: Kept) -> Answer {
+        let mut world = self.reach.world.borrow_mut();
+        let place = world.place(&self.node);
+        let held = place.holder.as_ref().is_some_and(|(id, _)| *id == self.id);
+        let newest = place.node.disk.kept.as_ref().map_or(0, |kept| kept.generation.number);
+        let backwards = newest > kept.generation.number;
+        if held && !backwards {
+            place.node.disk.kept = Some(kept.clone());
+            place.node.flushed.kept = Some(kept);
+            return Answer::Kept;
+        }
+        let why = format!("{} keeps {} over {newest}, holding: {held}", self.reach.who, kept.generation.number);
+        world.violations.push(why.clone());
+        Answer::Refused(why)
+    }
+
+    async fn perform(&mut self, job: Job, said: &mut dyn FnMut(Answer)) -> Result<Answer, Lost> {
+        let repeat = {
+            let mut world = self.reach.world.borrow_mut();
+            if self.reach.shown.borrow().get(&job.step) != Some(&job.ops) {
+                world.violations.push(format!("{} is not what was shown: {:?}", job.step, job.ops));
+            }
+            let tick = world.tick;
+            world.trace.push(format!("{tick}: {}: {}", self.reach.who, job.step));
+            let place = world.place(&self.node);
+            if place.holder.as_ref().is_none_or(|(id, _)| *id != self.id) || place.node.running.is_some() {
+                world.violations.push(format!("{} does {} without the lease", self.reach.who, job.step));
+            }
+            std::mem::take(&mut world.place(&self.node).repeat)
+        };
+        for _ in 0..=u8::from(repeat) {
+            if let Err(why) = self.operate(&job, said).await? {
+                self.wait().await?;
+                return Ok(Answer::Performed(Performed { outcome: Outcome::Failed(why), outputs: Vec::new() }));
+            }
+        }
+        self.wait().await?;
+        Ok(Answer::Performed(Performed { outcome: Outcome::Done, outputs: Vec::new() }))
+    }
+
+    async fn operate(&mut self, job: &Job, said: &mut dyn FnMut(Answer)) -> Result<Result<(), String>, Lost> {
+        self.reach.world.borrow_mut().place(&self.node).rest = job.ops.iter().cloned().collect();
+        loop {
+            self.wait().await?;
+            {
+                let mut world = self.reach.world.borrow_mut();
+                let place = world.place(&self.node);
+                let Some(op) = place.rest.pop_front() else { return Ok(Ok(())) };
+                said(Answer::Progress(format!("{op:?}")));
+                place.node.running = Some(op);
+            }
+            // Whatever happens now happens in the middle of it.
+            self.wait().await?;
+            let mut world = self.reach.world.borrow_mut();
+            let place = world.place(&self.node);
+            let Some(op) = place.node.running.take() else { return Err(lost()) };
+            match place.node.perform(&op, Cut::None) {
+                Ok(()) => {}
+                Err(Failure::Failed(why)) => {
+                    let tick = world.tick;
+                    world.trace.push(format!("{tick}: {}: {why}", self.node));
+                    return Ok(Err(why));
+                }
+                Err(Failure::Unheard(command)) => {
+                    world.violations.push(format!("the simulator doesn't know: {command}"));
+                    return Ok(Err(command));
+                }
+            }
+        }
+    }
+
+    /// Something may happen; then, whether the connection is still there.
+    async fn wait(&mut self) -> Result<(), Lost> {
+        pause(&self.reach.world).await;
+        let mut world = self.reach.world.borrow_mut();
+        let tick = world.tick;
+        let place = world.place(&self.node);
+        let lose = std::mem::take(&mut place.lose);
+        if lose || place.silent_until > tick || place.age != self.age || self.lost {
+            self.lost = true;
+            drop(world);
+            self.leave();
+            return Err(lost());
+        }
+        Ok(())
+    }
+
+    fn leave(&self) {
+        let mut world = self.reach.world.borrow_mut();
+        let place = world.place(&self.node);
+        if place.holder.as_ref().is_some_and(|(id, _)| *id == self.id) {
+            place.orphan();
+        }
+    }
+}
+
+impl Drop for SimLink {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+fn lost() -> Lost {
+    Lost { why: "the connection was lost".to_owned(), hint: None }
+}
+
+/// Lets others go on, and time pass.
+async fn pause(world: &Shared) {
+    let ticks = world.borrow_mut().rng.u8(1..4);
+    for _ in 0..ticks {
+        world.borrow_mut().tick();
+        let mut yielded = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Runs all of them, mixed as chance has it, until each has ended or its stead was killed. The numbers are those of
+/// [`What::KillStead`].
+pub(crate) fn run_all(world: &Shared, sessions: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + '_>>>) {
+    let mut sessions: Vec<_> = sessions.into_iter().enumerate().collect();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    while !sessions.is_empty() {
+        let chosen = world.borrow_mut().rng.usize(..sessions.len());
+        let (admin, session) = &mut sessions[chosen];
+        let killed = world.borrow_mut().killed.remove(admin);
+        if killed || session.as_mut().poll(&mut context).is_ready() {
+            // Dropped with all its connections, wherever they were.
+            drop(sessions.swap_remove(chosen));
+        }
+    }
+}
+
+/// The paths under which nothing is anybody's but stead's.
+pub(crate) fn is_steads_own(path: &Utf8PathBuf) -> bool {
+    path.starts_with("/var/lib/stead")
+}
