@@ -9,3 +9,4 @@ pub mod journal;
 pub mod lock;
 pub mod reach;
 pub mod ssh;
+pub mod secrets;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use anyhow::Context;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 use stead_spec::diagnostic::{Diagnostic, Severity, Span, Style};
@@ -28,17 +28,35 @@ impl ClusterFile {
     /// # Errors
     /// It can't be read at all.
     pub(crate) fn read(&self) -> anyhow::Result<Result<(Spec, Report), Report>> {
-        let (name, bytes) = if self.path == "-" {
-            ("standard input", read(std::io::stdin().lock()).context("could not read standard input")?)
-        } else {
-            let hint = "name it with `-f FILE`, or go to the folder that it is in";
-            let bytes = std::fs::File::open(&self.path)
-                .and_then(read)
-                .map_err(|error| crate::Hinted::new(error, hint))
-                .with_context(|| format!("could not read the cluster file `{}`", self.path))?;
-            (self.path.as_str(), bytes)
-        };
-        Ok(stead_spec::parse(name, &bytes))
+        if self.path == "-" {
+            let bytes = read(std::io::stdin().lock()).context("could not read standard input")?;
+            return Ok(stead_spec::parse("standard input", &bytes));
+        }
+        Ok(stead_spec::parse(self.path.as_str(), &self.bytes()?))
+    }
+
+    /// Where it is, for what lies beside it and for what changes it.
+    ///
+    /// # Errors
+    /// It is standard input.
+    pub(crate) fn path(&self) -> anyhow::Result<&Utf8Path> {
+        if self.path == "-" {
+            let next = "name the file itself with `-f FILE`";
+            return Err(crate::Advised::new("standard input has nothing beside it, and can't be changed", next).into());
+        }
+        Ok(&self.path)
+    }
+
+    /// What is in the file.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(crate) fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+        let hint = "name it with `-f FILE`, or go to the folder that it is in";
+        std::fs::File::open(&self.path)
+            .and_then(read)
+            .map_err(|error| crate::Hinted::new(error, hint))
+            .with_context(|| format!("could not read the cluster file `{}`", self.path))
     }
 }
 

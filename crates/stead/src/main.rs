@@ -1,7 +1,10 @@
 //! `stead`: three ordinary PCs, one personal cluster, one file.
 
+mod ask;
 mod check;
 mod cluster_file;
+mod identities;
+mod keys;
 mod lab;
 mod print;
 mod schema;
@@ -27,6 +30,8 @@ enum Command {
     Check(check::Arguments),
     /// The shape of the cluster file: a JSON Schema for editors, or every key in words.
     Schema(schema::Arguments),
+    /// Who can open the cluster's sealed secrets, and the recovery sheet.
+    Keys(keys::Arguments),
     /// A virtual cluster on this one machine, with every plug to pull.
     Lab(lab::Arguments),
 }
@@ -48,13 +53,14 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Check(arguments) => check::run(&arguments, &mut printer),
         Command::Schema(arguments) => schema::run(&arguments, &mut printer).map(|()| ExitCode::SUCCESS),
+        Command::Keys(arguments) => keys::run(&arguments, &mut printer),
         Command::Lab(arguments) => lab::run(arguments, &mut printer),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
             printer.error(&error, hint(&error).as_deref());
-            ExitCode::FAILURE
+            if error.is::<ask::Nobody>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -62,7 +68,15 @@ fn main() -> ExitCode {
 /// What to do next, where the error knows.
 fn hint(error: &anyhow::Error) -> Option<String> {
     let of_lab = error.downcast_ref::<stead_lab::LabError>().and_then(stead_lab::LabError::hint);
-    of_lab.or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.to_owned()))
+    let of_secrets =
+        error.downcast_ref::<stead_apply::secrets::SecretsError>().and_then(stead_apply::secrets::SecretsError::hint);
+    let nobody = error.downcast_ref::<ask::Nobody>().map(|nobody| nobody.next.to_owned());
+    let advised = error.downcast_ref::<Advised>().map(|advised| advised.next.clone());
+    of_lab
+        .or(of_secrets)
+        .or(nobody)
+        .or(advised)
+        .or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.to_owned()))
 }
 
 /// An error of the system's, and what to do next.
@@ -85,3 +99,24 @@ impl std::fmt::Display for Hinted {
 }
 
 impl std::error::Error for Hinted {}
+
+/// An error of the user's, and what to do next.
+#[derive(Debug)]
+struct Advised {
+    what: String,
+    next: String,
+}
+
+impl Advised {
+    fn new(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { what: what.into(), next: next.into() }
+    }
+}
+
+impl std::fmt::Display for Advised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Advised {}

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start what they test")]
 
 mod check;
+mod keys;
 mod schema;
 
 use std::io::Write;
@@ -11,6 +12,11 @@ use std::process::{Command, Output, Stdio};
 fn stead(arguments: &[&str], input: &[u8]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stead"));
     command.args(arguments).current_dir(checkout("")).env_remove("NO_COLOR");
+    run_with_input(command, input)
+}
+
+/// What comes of this command.
+fn run_with_input(mut command: Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("stead starts");
     // What doesn't read its input closes it.

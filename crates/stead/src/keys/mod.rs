@@ -1,0 +1,82 @@
+//! `stead keys`: who can open the sealed secrets, and the recovery sheet.
+
+mod add;
+mod files;
+mod list;
+mod reseal;
+mod revoke;
+mod sheet;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use stead_plan::inventory::Timestamp;
+
+use crate::cluster_file::ClusterFile;
+use crate::identities::IdentityFiles;
+use crate::print::Printer;
+
+/// Who can open the cluster's sealed secrets (`stead.secrets`, beside the cluster file), and the recovery sheet.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  stead keys sheet\n  stead keys list\n  stead keys add bob \"ssh-ed25519 AAAA… bob@desk\""
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Each secret, when it was made and who can open it; opens none.
+    #[command(after_help = "Codes: 0 all are sealed to exactly those whom the cluster file names; 2 not all are.\n\n\
+                            Example: stead keys list --json")]
+    List(list::List),
+    /// Make the recovery sheet: a key on paper, for the day when no admin's key is left.
+    #[command(after_help = "Nothing changes until the end of its key is typed back.\n\nExample: stead keys sheet")]
+    Sheet(sheet::Sheet),
+    /// Let an admin's key open the secrets, and log in.
+    #[command(after_help = "Example: stead keys add bob ssh-ed25519 AAAA… bob@desk")]
+    Add(add::Add),
+    /// Seal all secrets to exactly those whom the cluster file names now.
+    #[command(after_help = "Example: stead keys reseal --identity ~/.ssh/id_ed25519")]
+    Reseal(reseal::Reseal),
+    /// Take a key or an admin out, or replace a CA.
+    #[command(after_help = "Example:\n  stead keys revoke bob\n  stead keys revoke bob bob@old-laptop\n  \
+                            stead keys revoke --ca machines")]
+    Revoke(revoke::Revoke),
+}
+
+/// What commands that change something have in common.
+#[derive(Debug, Args)]
+struct Changing {
+    #[command(flatten)]
+    file: ClusterFile,
+    #[command(flatten)]
+    identities: IdentityFiles,
+    /// Don't ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> Result<ExitCode> {
+    match &arguments.command {
+        Command::List(arguments) => list::run(arguments, printer),
+        Command::Sheet(arguments) => sheet::run(arguments, printer),
+        Command::Add(arguments) => add::run(arguments, printer),
+        Command::Reseal(arguments) => reseal::run(arguments, printer),
+        Command::Revoke(arguments) => revoke::run(arguments, printer),
+    }
+}
+
+/// What time it is here.
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// `1 secret`, `3 secrets`.
+fn secrets(number: usize) -> String {
+    if number == 1 { "1 secret".to_owned() } else { format!("{number} secrets") }
+}

@@ -1,0 +1,170 @@
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+use ssh_key::rand_core::OsRng;
+use ssh_key::{Algorithm, LineEnding, PrivateKey};
+
+use super::{checkout, run_with_input};
+
+/// A folder with a cluster file whose one admin has a key that was made just now.
+struct Folder {
+    folder: tempfile::TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let made = Self { folder: tempfile::tempdir().expect("a folder") };
+        let public = made.key("me");
+        let text = std::fs::read_to_string(checkout("examples/minimal.toml")).expect("an example");
+        let start = text.find("\"ssh-ed25519").expect("a key");
+        let end = start + text[start..].find(']').expect("the end of the list");
+        std::fs::write(made.path("stead.toml"), format!("{}\"{public}\"{}", &text[..start], &text[end..]))
+            .expect("written");
+        made
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Makes a private key of this name, and gives the public one.
+    fn key(&self, name: &str) -> String {
+        let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).expect("a key");
+        key.set_comment(format!("{name}@laptop"));
+        std::fs::write(self.path(name), key.to_openssh(LineEnding::LF).expect("text").as_bytes()).expect("written");
+        key.public_key().to_openssh().expect("text")
+    }
+
+    /// What `stead keys …` says here, with its code, and without what differs from run to run.
+    fn keys(&self, arguments: &[&str], input: &str) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stead"));
+        command.arg("keys").args(arguments).current_dir(self.folder.path());
+        command.env_clear().env("HOME", self.folder.path());
+        let output = run_with_input(command, input.as_bytes());
+        steady(&super::said(&output))
+    }
+
+    fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Makes the sheet; the folder keeps it as `sheet`.
+    fn sheet(&self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stead"));
+        command.args(["keys", "sheet", "--out", "sheet"]).current_dir(self.folder.path()).env_clear();
+        command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("stead starts");
+        // What it asks for is on the sheet, which is whole once the question stands there.
+        let mut err = std::io::BufReader::new(child.stderr.take().expect("an error output"));
+        let mut said = Vec::new();
+        std::io::BufRead::read_until(&mut err, b'\n', &mut said).expect("where the sheet is");
+        let text = self.text("sheet");
+        let key = text.lines().map(str::trim).find(|line| line.starts_with("AGE-SECRET-KEY-1")).expect("a key");
+        let mut input = child.stdin.take().expect("an input");
+        std::io::Write::write_all(&mut input, format!("wrong\n{}\n", &key[key.len() - 8..]).as_bytes()).expect("typed");
+        drop(input);
+        std::io::Read::read_to_end(&mut err, &mut said).expect("the rest");
+        assert!(child.wait().expect("it ends").success(), "{}", String::from_utf8_lossy(&said));
+        std::fs::write(self.path("sheet.key"), format!("{key}\n")).expect("written");
+    }
+
+    /// Seals the CAs, as the first apply does.
+    fn seal(&self) {
+        use stead_apply::secrets::{Recipients, Sealed, ensure_cas};
+        let (spec, _) = stead_spec::parse("stead.toml", self.text("stead.toml").as_bytes()).expect("a good file");
+        let mut sealed = Sealed::new(spec.cluster().id);
+        let recipients = Recipients::of(&spec).expect("recipients");
+        let made = stead_plan::inventory::Timestamp(1_795_360_070_000);
+        ensure_cas(&mut sealed, &spec.cluster().name, &recipients, made).expect("made");
+        let path = camino::Utf8PathBuf::from_path_buf(self.path("stead.secrets")).expect("a path");
+        sealed.save(&path).expect("saved");
+    }
+}
+
+/// Keys, fingerprints and the names of CAs are other ones each time.
+fn steady(text: &str) -> String {
+    let steady = |word: &str| {
+        let start = |prefix: &str| word.find(prefix);
+        if let Some(at) = start("SHA256:") {
+            return format!("{}SHA256:…{}", &word[..at], &word[(at + 50).min(word.len())..]);
+        }
+        if let Some(at) = start("age1") {
+            return format!("{}age1…{}", &word[..at], &word[(at + 62).min(word.len())..]);
+        }
+        if word.starts_with("AAAA") {
+            return "AAAA…".to_owned();
+        }
+        word.to_owned()
+    };
+    let line = |line: &str| {
+        let words: Vec<_> = line.split(' ').map(steady).collect();
+        match words.iter().position(|word| word == "CA").filter(|at| at + 1 < words.len() && line.contains("CN=")) {
+            Some(at) => format!("{} CA …", words[..at].join(" ")),
+            None => words.join(" "),
+        }
+    };
+    text.lines().map(|text| line(text) + "\n").collect()
+}
+
+#[test]
+fn from_nothing_to_the_sheet() {
+    let folder = Folder::new();
+    let before = folder.text("stead.toml");
+    insta::assert_snapshot!(folder.keys(&["list"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["sheet"], "XXXXXXXX\n"), @"");
+    insta::assert_snapshot!(folder.keys(&["sheet", "--out", "sheet"], "1\n2\n3\n"), @"");
+    insta::assert_snapshot!(folder.keys(&["sheet", "--out", "sheet"], ""), @"");
+    assert!(folder.text("stead.toml") == before && !folder.path("sheet").exists());
+    folder.sheet();
+    let after = folder.text("stead.toml");
+    let added: Vec<_> = after.lines().filter(|line| !before.contains(*line)).collect();
+    assert!(matches!(added[..], [line] if line.starts_with("recovery = \"age1")), "{added:?}");
+    insta::assert_snapshot!(folder.keys(&["sheet"], ""), @"");
+}
+
+#[test]
+fn adding_and_revoking() {
+    let folder = Folder::new();
+    folder.sheet();
+    folder.seal();
+    let bob = folder.key("bob");
+    let words: Vec<_> = ["add", "bob"].into_iter().chain(bob.split(' ')).collect();
+    let before = (folder.text("stead.toml"), folder.text("stead.secrets"));
+    let with = |more: &[&'static str]| [&words[..], more].concat();
+    insta::assert_snapshot!(folder.keys(&with(&[]), "n\n"), @"");
+    insta::assert_snapshot!(folder.keys(&with(&["--identity", "bob"]), "y\n"), @"");
+    assert_eq!((folder.text("stead.toml"), folder.text("stead.secrets")), before);
+    insta::assert_snapshot!(folder.keys(&with(&["--yes", "--identity", "me"]), ""), @"");
+    insta::assert_snapshot!(folder.keys(&["list"], ""));
+    insta::assert_snapshot!(folder.keys(&["reseal"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["revoke", "me", "me@laptop", "--identity", "bob"], "y\n"), @"");
+    insta::assert_snapshot!(folder.keys(&["revoke", "me", "--identity", "bob"], "yes\n"), @"");
+    insta::assert_snapshot!(folder.keys(&["revoke", "--ca", "machines", "--yes"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["revoke", "--ca", "machines", "--yes"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["revoke", "bob", "--yes"], ""));
+}
+
+#[test]
+fn a_file_that_was_changed_by_hand() {
+    let folder = Folder::new();
+    folder.sheet();
+    folder.seal();
+    let new = folder.key("new");
+    let text = folder.text("stead.toml").replace("keys = [\"", &format!("keys = [\"{new}\", \""));
+    std::fs::write(folder.path("stead.toml"), text).expect("written");
+    let json = folder.keys(&["list", "--json"], "");
+    let json: Value = serde_json::from_str(json.strip_suffix("code: 2\n").expect("it differs")).expect("JSON");
+    let all = json["secrets"].as_array().expect("a list");
+    assert_eq!((all.len(), &json["schema_version"]), (3, &1.into()));
+    assert!(all.iter().all(|one| one["as_asked"] == false && one["certificate"]["until"] == "2076-01-01T00:00:00Z"));
+    assert_eq!(all[0]["certificate"]["purpose"], "machines");
+    insta::assert_snapshot!(folder.keys(&["reseal", "--yes", "--identity", "sheet.key"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["reseal"], ""), @"");
+    assert!(folder.keys(&["list", "--json"], "").ends_with("code: 0\n"));
+    let secrets = folder.text("stead.secrets");
+    std::fs::write(folder.path("stead.secrets"), &secrets[..secrets.len() / 2]).expect("cut");
+    insta::assert_snapshot!(folder.keys(&["list"], ""), @"");
+    std::fs::write(folder.path("stead.secrets"), secrets.replacen("[ca/s", "=======\n[ca/s", 1)).expect("in conflict");
+    insta::assert_snapshot!(folder.keys(&["list"], ""), @"");
+}
