@@ -52,7 +52,7 @@ pub async fn gather<R: Reach>(
             let mut seen = look(&mut link, questions, within, now, &mut tell).await?;
             if let Some(reading) = link.clock() {
                 let ours = now().0 - millis(reading.ago);
-                seen.clock.ahead = reading.node.0 - ours;
+                seen.clock.ahead = reading.node.0.saturating_sub(ours);
                 seen.clock.uncertainty = millis(reading.uncertainty) + 1;
             }
             Ok((seen, link))
@@ -126,7 +126,7 @@ async fn look(
         Answer::Inventory(mut seen) => {
             // Until here it is the node's time itself.
             let half = (answered.0 - asked.0) / 2;
-            seen.clock.ahead -= asked.0 + half;
+            seen.clock.ahead = seen.clock.ahead.saturating_sub(asked.0 + half);
             seen.clock.uncertainty = half + 1;
             Ok(*seen)
         }
@@ -150,4 +150,53 @@ fn observe(seen: Result<NodeInventory, Lost>, tell: &mut dyn FnMut(GatherEvent))
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nodes that are reached and beat, but never answer; `node1` refuses.
+    struct Stuck;
+
+    struct StuckLink {
+        refuses: bool,
+    }
+
+    impl Reach for Stuck {
+        type Link = StuckLink;
+
+        async fn link(&self, node: &NodeName, _: Role) -> Result<StuckLink, Lost> {
+            Ok(StuckLink { refuses: node.to_string() == "node1" })
+        }
+
+        fn patience(&self) -> u8 {
+            2
+        }
+    }
+
+    impl Link for StuckLink {
+        async fn ask(&mut self, _: Request, said: &mut dyn FnMut(Answer)) -> Result<Answer, Lost> {
+            said(Answer::Progress("lsblk".to_owned()));
+            if self.refuses { Ok(Answer::Refused("not for you".to_owned())) } else { std::future::pending().await }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_that_never_answer_are_given_up_together_and_a_refusal_is_told() {
+        let questions: BTreeMap<NodeName, Questions> =
+            ["node1", "node2", "node3"].map(|node| (node.parse().expect("a name"), Questions::default())).into();
+        let before = tokio::time::Instant::now();
+        let mut said = 0;
+        let mut on = |_: &NodeName, event| said += usize::from(event == GatherEvent::Progress("lsblk".to_owned()));
+        let (inventory, links) = gather(&Stuck, &questions, Role::Observe, &|| Timestamp(0), &mut on).await;
+        assert_eq!(before.elapsed().as_secs(), 2 * LOOK);
+        assert_eq!((links.len(), said), (0, 3));
+        let silent: Vec<&str> = inventory.silent().map(|(_, why)| why).collect();
+        assert!(silent[0] == "not for you" && silent[1].contains("360 s") && silent[1] == silent[2], "{silent:?}");
+
+        let again =
+            look_again::<StuckLink>(&mut BTreeMap::new(), &questions, 1, &|| Timestamp(0), &mut |_, _| ()).await;
+        assert!(again.silent().count() == 3 && again.silent().all(|(_, why)| why.contains("lost before")));
+    }
 }
