@@ -46,6 +46,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // So that whoever comes next and is asked before it has written doesn't seem to be us.
         let _ = self.file.set_len(0);
+        // Said, and not left to the closing: a program that is just being started has it open for a moment too.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 

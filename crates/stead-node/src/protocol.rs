@@ -63,7 +63,8 @@ pub enum Request {
     Lock,
     /// Keep this generation. Wants the lock. Answered by [`Answer::Kept`].
     Keep(Box<Kept>),
-    /// The newest generation that is kept. Answered by [`Answer::Fetched`].
+    /// The newest whole generation that is kept. Answered by [`Answer::Fetched`], after an [`Answer::Progress`] for each
+    /// newer one that is torn.
     Fetch,
     /// Do a step. Wants the lock. Answered by [`Answer::Progress`] any number of times, then [`Answer::Performed`].
     Perform(Box<Job>),
@@ -94,11 +95,11 @@ pub enum Answer {
     Kept,
     /// To [`Request::Fetch`]; `None` where nothing is kept.
     Fetched(Option<Box<Kept>>),
-    /// While a step is done: what runs now, for a person.
+    /// On the way to an answer: what runs now, or what is amiss, for a person.
     Progress(String),
     /// To [`Request::Perform`].
     Performed(Performed),
-    /// What a tool said, where [`Hello::record`] asked for it.
+    /// What a tool said, where [`Hello::record`] asked for it. Comes before the answer to what it was run for.
     Recorded(Recording),
     /// It won't, or can't: a whole message for a person.
     Refused(String),

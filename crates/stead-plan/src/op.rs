@@ -39,6 +39,8 @@ pub enum Op {
 
 /// A file that stead manages. It is written beside its place, flushed and renamed there, so it is never half there; what
 /// was there without stead's mark is kept in `/var/lib/stead/before`.
+///
+/// A symbolic link in its place is replaced and not followed: what it leads to is somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Write {
     /// Where.

@@ -27,9 +27,11 @@ async fn arguments_and_what_is_said_come_through_as_they_are() {
 
 #[tokio::test]
 async fn a_program_inherits_a_language_and_nothing_else() {
-    let said = output_of("env -i sh -c 'ls /proc/self/fd'; env; pwd -P").await.stdout;
-    // The fourth is the folder that is listed, as ls has it open.
-    assert!(said.starts_with("0\n1\n2\n3\n"), "{said}");
+    let node = Node::new();
+    let _lock = crate::lock::Lock::take(&node.place, "me@laptop").unwrap().unwrap();
+    node.tool(TOOL, "ls -l /proc/self/fd; env; pwd -P");
+    let said = node.runner().run(&tool()).await.unwrap().stdout;
+    assert!(said.contains(" 0 -> /dev/null\n") && said.contains(" 2 -> pipe:") && !said.contains("lock"), "{said}");
     assert!(said.contains("LC_ALL=C.UTF-8\n") && said.contains("DEBIAN_FRONTEND=noninteractive\n"), "{said}");
     assert!(!said.contains("CARGO"), "{said}");
 }
@@ -132,8 +134,11 @@ async fn a_program_that_does_not_listen_is_killed() {
         _ = &mut run => panic!("it must not end by itself"),
         id = node.wait("there") => id,
     };
-    // Nothing else happens, so that all time-outs pass at once.
     tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(101)).await;
+    assert!(timeout(Duration::ZERO, &mut run).await.is_err(), "it is asked first");
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
     assert!(matches!(run.await, Err(RunError::TimedOut { seconds: 100, .. })));
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
     assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
