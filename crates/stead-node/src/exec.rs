@@ -113,6 +113,11 @@ impl Runner {
         Self { root: root.into(), ..self }
     }
 
+    /// What time-outs are multiplied by.
+    pub fn patience(&self) -> u8 {
+        self.patience
+    }
+
     /// Runs a command to its end, whatever that is.
     ///
     /// # Errors

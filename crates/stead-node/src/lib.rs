@@ -5,16 +5,20 @@
 #![warn(missing_docs)]
 
 pub mod agent;
+mod disks;
 pub mod exec;
 mod files;
 pub mod frame;
+mod host;
 pub mod journal;
 pub mod keep;
 pub mod lock;
 pub mod network;
+pub mod observe;
 pub mod perform;
 pub mod place;
 pub mod protocol;
+mod root;
 
 #[cfg(test)]
 mod testing;

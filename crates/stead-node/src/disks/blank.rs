@@ -1,0 +1,127 @@
+//! The blank test: everything that could show that a disk is not blank. It writes nothing.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use serde::Deserialize;
+use stead_plan::disks::{Disk, Ends, Signature};
+use stead_plan::op::{Command, Program};
+
+use crate::exec::Runner;
+use crate::root::{Root, why};
+
+/// How much of each end is read: partition tables, LUKS, LVM, RAID and file systems all have something in the first MiB,
+/// and GPT and RAID in the last one; the rest is for what nobody thought of.
+const END: u64 = 16 << 20;
+
+/// How much is read at a time.
+const PIECE: usize = 1 << 20;
+
+/// Seconds in which a disk must give its ends: ten to start turning, and thirty times what the slowest needs to read.
+const TIMEOUT: u64 = 60;
+
+/// Has a disk looked at, and writes into it what was found.
+pub(crate) async fn test(disk: &mut Disk, root: &Root, runner: &Runner) {
+    let path = root.join(format!("/dev/{}", disk.name));
+    let exclusive = exclusive(&path);
+    let (signatures, blkid, ends) =
+        tokio::join!(signatures(&path, runner), blkid(&path, runner), ends(path.clone(), runner));
+    disk.signatures = Some(signatures.into());
+    disk.exclusive = Some(exclusive.into());
+    // blkid has 2, "nothing found", for disks that it can't read too, and says nothing of it.
+    let readable = |status| ends.as_ref().map(|_| status).map_err(Clone::clone);
+    disk.blkid = Some(blkid.and_then(readable).into());
+    disk.ends = Some(ends.into());
+}
+
+async fn signatures(path: &Utf8Path, runner: &Runner) -> Result<Vec<Signature>, String> {
+    let command = Command::new(Program::Wipefs).args(["-J", "-n", path.as_str()]);
+    let text = runner.read(&command).await.map_err(|error| why(&error))?;
+    parse_signatures(&text)
+}
+
+async fn blkid(path: &Utf8Path, runner: &Runner) -> Result<i32, String> {
+    let command = Command::new(Program::Blkid).args(["-p", path.as_str()]);
+    let output = runner.run(&command).await.map_err(|error| why(&error))?;
+    output.status.ok_or_else(|| why(&Runner::failed(&command, &output)))
+}
+
+/// Whether nothing has it open for itself, as mounts, dm and RAID do. The look is over at once: while it lasts, nobody
+/// else could mount it.
+fn exclusive(path: &Utf8Path) -> Result<bool, String> {
+    match rustix::fs::open(path.as_std_path(), OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(_) => Ok(true),
+        Err(Errno::BUSY) => Ok(false),
+        Err(error) => Err(format!("could not open {path}: {error}")),
+    }
+}
+
+/// What a disk's ends hold, read on a thread of its own: a dying disk keeps its reader waiting.
+async fn ends(path: Utf8PathBuf, runner: &Runner) -> Result<Ends, String> {
+    let limit = Duration::from_secs(TIMEOUT * u64::from(runner.patience()));
+    let slow = format!("{path} did not give its first and last 16 MiB within {} s", limit.as_secs());
+    let end = Instant::now() + limit;
+    let could_not = format!("could not read {path}");
+    let reader = tokio::task::spawn_blocking(move || read_ends(&mut File::open(path)?, end));
+    match tokio::time::timeout(limit, reader).await {
+        Ok(Ok(Ok(Some(ends)))) => Ok(ends),
+        Ok(Ok(Ok(None))) | Err(_) => Err(slow),
+        Ok(Ok(Err(error))) => Err(format!("{could_not}: {error}")),
+        Ok(Err(error)) => Err(format!("{could_not}: {error}")),
+    }
+}
+
+/// What the ends hold; `None` if it took longer than until `limit`.
+fn read_ends(disk: &mut (impl Read + Seek), limit: Instant) -> io::Result<Option<Ends>> {
+    let size = disk.seek(SeekFrom::End(0))?;
+    let mut piece = vec![0; PIECE];
+    for start in [0, size.saturating_sub(END)] {
+        let mut at = disk.seek(SeekFrom::Start(start))?;
+        let end = size.min(start + END);
+        while at < end {
+            if Instant::now() > limit {
+                return Ok(None);
+            }
+            let length = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+            disk.read_exact(&mut piece[..length])?;
+            if piece[..length].iter().any(|byte| *byte != 0) {
+                return Ok(Some(Ends::Data));
+            }
+            at += length as u64;
+        }
+    }
+    Ok(Some(Ends::Zero))
+}
+
+/// What `wipefs -J -n` printed.
+fn parse_signatures(text: &str) -> Result<Vec<Signature>, String> {
+    // Of some releases, wipefs prints nothing where there is nothing.
+    let text = if text.trim().is_empty() { r#"{"signatures": []}"# } else { text };
+    let wrong = |error: &dyn std::fmt::Display| format!("wipefs printed something else: {error}");
+    let printed: Printed = serde_json::from_str(text).map_err(|error| wrong(&error))?;
+    let signature = |line: Line| {
+        let digits = line.offset.strip_prefix("0x").unwrap_or(&line.offset);
+        let offset = u64::from_str_radix(digits, 16).map_err(|error| wrong(&error))?;
+        Ok(Signature { offset, kind: line.kind, uuid: line.uuid, label: line.label })
+    };
+    printed.signatures.into_iter().map(signature).collect()
+}
+
+#[derive(Deserialize)]
+struct Printed {
+    signatures: Vec<Line>,
+}
+
+/// A signature, as wipefs prints it.
+#[derive(Deserialize)]
+struct Line {
+    offset: String,
+    #[serde(rename = "type")]
+    kind: String,
+    uuid: Option<String>,
+    label: Option<String>,
+}

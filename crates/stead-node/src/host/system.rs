@@ -1,0 +1,124 @@
+//! Which Debian, on what; its names, its clock, its watchdogs.
+
+use camino::Utf8Path;
+use stead_plan::inventory::{Architecture, Known, Release, System, Watchdog};
+use stead_plan::op::{Command, Program};
+use stead_spec::Bytes;
+
+use crate::root::{Root, why};
+
+/// Where stead keeps its own, below it.
+const STATE: &str = "/var/lib";
+
+/// What every Linux tells of itself. What can't be read even so is empty, or 0.
+pub(crate) fn look(root: &Root) -> System {
+    let file = |path: &str| root.word(path).unwrap_or_default();
+    System {
+        release: root.text("/etc/os-release").map_or_else(|error| Release::Other(why(&error)), |text| release(&text)),
+        architecture: architecture(),
+        kernel: file("/proc/sys/kernel/osrelease"),
+        boot_id: file("/proc/sys/kernel/random/boot_id"),
+        cpus: cpus(&file("/sys/devices/system/cpu/online")),
+        memory: memory(&file("/proc/meminfo")),
+        free: free(&root.join(STATE)),
+    }
+}
+
+/// What this program was built for, and so runs on.
+pub(crate) fn architecture() -> Architecture {
+    match std::env::consts::ARCH {
+        "x86_64" => Architecture::Amd64,
+        "aarch64" => Architecture::Arm64,
+        other => Architecture::Other(other.to_owned()),
+    }
+}
+
+/// `/etc/os-release`: lines of `NAME=VALUE`, the value as a shell quotes it.
+fn release(text: &str) -> Release {
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.map(|value| value.trim().trim_matches(['"', '\'']))
+    };
+    match (value("ID"), value("VERSION_ID")) {
+        (Some("debian"), Some("12")) => Release::Bookworm,
+        (Some("debian"), Some("13")) => Release::Trixie,
+        (id, _) => Release::Other(value("PRETTY_NAME").or(id).unwrap_or("an unnamed system").to_owned()),
+    }
+}
+
+/// How many processors a text such as `0-3,6` names.
+fn cpus(ranges: &str) -> u32 {
+    let count = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
+        last.checked_sub(first)?.checked_add(1)
+    };
+    ranges.split(',').filter_map(count).sum()
+}
+
+/// `/proc/meminfo`: lines of `NAME: NUMBER kB`.
+fn memory(text: &str) -> Bytes {
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|total| total.split_whitespace().next()?.parse::<u64>().ok());
+    Bytes::new(kib.unwrap_or(0).saturating_mul(1024))
+}
+
+/// Bytes that root's programs may still write there.
+fn free(folder: &Utf8Path) -> Known<Bytes> {
+    match rustix::fs::statvfs(folder.as_std_path()) {
+        Ok(stat) => Known::Is(Bytes::new(stat.f_bavail.saturating_mul(stat.f_frsize))),
+        Err(error) => Known::Unknown(format!("could not ask for the free space of {STATE}: {error}")),
+    }
+}
+
+/// The hostname that is set for the next boot.
+pub(crate) fn hostname(root: &Root) -> Result<String, String> {
+    let text = root.text_if_there("/etc/hostname").map_err(|error| why(&error))?.unwrap_or_default();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    // So hostname(5) calls a node without a name.
+    Ok(lines.next().unwrap_or("localhost").to_owned())
+}
+
+/// The time zone's name.
+pub(crate) fn timezone(root: &Root) -> Result<String, String> {
+    let path = "/etc/localtime";
+    let Some(target) = root.link(path).map_err(|error| format!("{} (it should be a symbolic link)", why(&error)))?
+    else {
+        // So localtime(5) has it.
+        return Ok("UTC".to_owned());
+    };
+    match target.as_str().split_once("/zoneinfo/") {
+        Some((_, name)) if !name.is_empty() => Ok(name.to_owned()),
+        _ => Err(format!("{path} leads to {target}, which is no time zone's file")),
+    }
+}
+
+/// What tells whether the kernel believes its clock to be synchronised, whoever does that.
+///
+/// Only the system call `adjtimex` tells, and there is no safe Rust for it.
+pub(crate) fn clock_command() -> Command {
+    Command::new(Program::Timedatectl).args(["show", "--property=NTPSynchronized", "--value"])
+}
+
+/// What [`clock_command`] printed.
+pub(crate) fn clock(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        other => Err(format!("timedatectl printed `{other}`")),
+    }
+}
+
+/// Watchdogs, in the order of their devices.
+pub(crate) fn watchdogs(root: &Root) -> Result<Vec<Watchdog>, String> {
+    let class = Utf8Path::new("/sys/class/watchdog");
+    let mut names = root.names(class).map_err(|error| why(&error))?;
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    let watchdog = |name: String| {
+        let read = |file: &str| root.text(class.join(&name).join(file)).map_err(|error| why(&error));
+        let (identity, timeout) = (read("identity")?.trim().to_owned(), read("timeout")?);
+        let timeout = timeout.trim().parse().map_err(|_| format!("{class}/{name}/timeout is `{}`", timeout.trim()))?;
+        Ok(Watchdog { name, identity, timeout })
+    };
+    names.into_iter().map(watchdog).collect()
+}

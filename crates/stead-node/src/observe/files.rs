@@ -1,0 +1,142 @@
+//! What is at a path, and which files are marked as stead's.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::OFlags;
+use sha2::{Digest, Sha256};
+use stead_plan::MARK;
+use stead_plan::inventory::{File as Found, FileState, Known, Mode, Questions};
+
+use crate::host::accounts::Accounts;
+use crate::root::{Root, why};
+
+/// The longest text that is told.
+const TEXT: u64 = 64 << 10;
+
+/// How much of a file is read to find the mark: three lines are never longer where stead wrote them.
+const HEAD: u64 = 1024;
+
+/// The files that were asked for, and those with the mark in the folders that were asked for. A folder that can't be read
+/// is in it too, with the reason.
+pub(super) fn look(root: &Root, questions: &Questions, accounts: &Accounts) -> BTreeMap<Utf8PathBuf, Known<FileState>> {
+    let mut files = BTreeMap::new();
+    for folder in &questions.folders {
+        match marked(root, folder) {
+            Ok(marked) => files.extend(marked.into_iter().map(|path| (path.clone(), at(root, &path, accounts)))),
+            Err(reason) => _ = files.insert(folder.clone(), Known::Unknown(reason)),
+        }
+    }
+    let asked = questions.files.iter();
+    files.extend(asked.map(|path| (path.clone(), at(root, path, accounts))));
+    files
+}
+
+/// What is at a path. A symbolic link at its end is not followed.
+fn at(root: &Root, path: &Utf8Path, accounts: &Accounts) -> Known<FileState> {
+    let result = state(root, path, accounts);
+    result.map_err(|error| format!("could not look at {path}: {error}")).into()
+}
+
+fn state(root: &Root, path: &Utf8Path, accounts: &Accounts) -> io::Result<FileState> {
+    let here = root.join(path);
+    let metadata = match here.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(FileState::Absent);
+        }
+        Err(error) => return Err(error),
+    };
+    if metadata.is_symlink() {
+        return Ok(FileState::Link(here.read_link_utf8()?));
+    }
+    if metadata.is_dir() {
+        let (mode, owner) = (mode(metadata.mode()), accounts.owner(metadata.uid(), metadata.gid()));
+        return Ok(FileState::Folder { mode, owner });
+    }
+    if !metadata.is_file() {
+        return Ok(FileState::Other);
+    }
+    let mut file = open(&here)?;
+    // Of the file that is read, which may have replaced the one above.
+    let metadata = file.metadata()?;
+    let (mode, owner) = (mode(metadata.mode()), accounts.owner(metadata.uid(), metadata.gid()));
+    let (sha256, text) = read(&mut file)?;
+    let text = text.filter(|_| mode.0 & 0o004 != 0 && reachable(root, path));
+    Ok(FileState::File(Found { mode, owner, sha256, text }))
+}
+
+fn mode(bits: u32) -> Mode {
+    Mode(u16::try_from(bits & 0o7777).unwrap_or(0))
+}
+
+/// Opens a file, and nothing that took its place: a link would lead elsewhere, a pipe would wait for a writer.
+fn open(path: &Utf8Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path.as_std_path(), flags, rustix::fs::Mode::empty())?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(ErrorKind::InvalidInput.into()) }
+}
+
+/// A file's sum, and its content where that is a text of at most [`TEXT`] bytes.
+fn read(file: &mut File) -> io::Result<(stead_spec::units::Sha256, Option<String>)> {
+    let mut head = Vec::new();
+    file.take(TEXT + 1).read_to_end(&mut head)?;
+    let mut digest = Sha256::new();
+    digest.update(&head);
+    let mut piece = [0; 8192];
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            length => digest.update(&piece[..length]),
+        }
+    }
+    let hex = digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let sum = hex.parse().map_err(io::Error::other)?;
+    let text = if head.len() as u64 > TEXT { None } else { String::from_utf8(head).ok() };
+    Ok((sum, text))
+}
+
+/// Whether everybody may go through all folders above: a readable file in a closed folder is closed.
+fn reachable(root: &Root, path: &Utf8Path) -> bool {
+    let mut above = path.ancestors().skip(1);
+    above.all(|folder| root.join(folder).metadata().is_ok_and(|metadata| metadata.mode() & 0o001 != 0))
+}
+
+/// The files in a folder that have the mark. None where the folder isn't there.
+fn marked(root: &Root, folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
+    let paths = root.names(folder).map_err(|error| why(&error))?.into_iter().map(|name| folder.join(name));
+    let mut marked = Vec::new();
+    for path in paths {
+        let is_file = |path: &Utf8Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+        if is_file(&root.join(&path))
+            && has_mark(&root.join(&path)).map_err(|error| format!("could not read {path}: {error}"))?
+        {
+            marked.push(path);
+        }
+    }
+    Ok(marked)
+}
+
+fn has_mark(path: &Utf8Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    match open(path) {
+        Ok(file) => _ = file.take(HEAD).read_to_end(&mut head)?,
+        // It went away, or something else took its place.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    Ok(is_marked(&String::from_utf8_lossy(&head)))
+}
+
+/// Whether one of the first three lines begins with the mark, behind the file's sign for a comment: scripts and XML have
+/// something else in their first line.
+fn is_marked(text: &str) -> bool {
+    let marks = |line: &str| {
+        let words = line.trim_start_matches(|c: char| !c.is_alphanumeric());
+        words.strip_prefix(MARK).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    };
+    text.lines().take(3).any(marks)
+}
