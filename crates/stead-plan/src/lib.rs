@@ -6,13 +6,17 @@
 
 pub mod disks;
 pub mod generation;
+mod held;
 pub mod host;
 pub mod init;
 pub mod inventory;
+mod machines;
 pub mod network;
 pub mod op;
 pub mod plan;
+mod release;
 pub mod step;
+mod volumes;
 
 /// The first words of each file that stead manages, after the file's own sign for a comment.
 pub const MARK: &str = "Managed by stead";

@@ -1,12 +1,27 @@
 //! The plan: the difference between what is asked and what is observed, as steps in an order.
 
+mod block;
+mod diff;
+mod lint;
+mod order;
+pub(crate) mod planner;
+mod render;
+mod standing;
+
 use serde::{Deserialize, Serialize};
 use stead_spec::Spec;
 use stead_spec::units::{ClusterId, ClusterName, NodeName, Sha256};
 
 use crate::generation::{Ancestor, Generation};
-use crate::inventory::Timestamp;
+use crate::host;
+use crate::inventory::{Inventory, Questions, Timestamp};
 use crate::step::{Layer, Step};
+use planner::Planner;
+
+pub(crate) use block::Block;
+pub use lint::{Breach, lint};
+pub(crate) use render::list;
+pub use render::{Detail, Tone};
 
 /// What is asked: the spec, and what the texts are that it came from.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +32,24 @@ pub struct Asked<'a> {
     pub digest: &'a Sha256,
     /// The generations that these texts descend from.
     pub ancestors: &'a [Ancestor],
+}
+
+/// What a node must be asked, so that there can be a plan.
+pub fn questions(spec: &Spec, node: &NodeName) -> Questions {
+    let mut questions = Questions::default();
+    if let Some(node) = spec.nodes().get(node) {
+        host::questions(spec, node, &mut questions);
+    }
+    questions
+}
+
+/// The steps from what is observed to what is asked. The same of both gives the same plan.
+pub fn plan(asked: &Asked<'_>, inventory: &Inventory) -> Plan {
+    let mut planner = Planner::new(asked, inventory);
+    if planner.plan.refusals.is_empty() {
+        host::plan(&mut planner);
+    }
+    planner.finish()
 }
 
 /// What to do, whole: `apply` chooses nothing.

@@ -1,5 +1,7 @@
 //! A step: one idempotent action of a plan, on one node.
 
+mod facts;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use stead_spec::units::NodeName;
 
 use crate::op::Op;
+
+pub use facts::overtaken;
+pub(crate) use facts::{CLOCK_TOLERANCE, words};
 
 /// One concern, in building order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,7 +37,7 @@ pub struct StepId {
     pub layer: Layer,
     /// Where it is done.
     pub node: NodeName,
-    /// What it is about, in small letters, digits, dots and hyphens.
+    /// What it is about, in small letters, digits, dots, hyphens and underscores.
     pub what: String,
 }
 

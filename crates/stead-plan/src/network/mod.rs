@@ -1,3 +1,11 @@
 //! Networks: what is observed of them.
 
 pub mod facts;
+
+use crate::held::Held;
+
+/// A restart of these takes the nodes' networks away for seconds.
+pub(crate) const HELD: Held = Held {
+    packages: &["frr", "openvswitch-common", "openvswitch-switch"],
+    units: &["frr.service", "openvswitch-switch.service", "ovs-vswitchd.service", "ovsdb-server.service"],
+};

@@ -39,6 +39,7 @@ programs! {
     Sysctl "/usr/sbin/sysctl" of "procps",
     Systemctl "/usr/bin/systemctl" of "systemd",
     Timedatectl "/usr/bin/timedatectl" of "systemd",
+    Truncate "/usr/bin/truncate" of "coreutils",
     Useradd "/usr/sbin/useradd" of "passwd",
     Usermod "/usr/sbin/usermod" of "passwd",
     Visudo "/usr/sbin/visudo" of "sudo",

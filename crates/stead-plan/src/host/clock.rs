@@ -1,0 +1,130 @@
+//! Clocks that are wrong now. chrony puts a small difference right by itself, slowly.
+
+use std::collections::BTreeMap;
+
+use stead_spec::units::NodeName;
+
+use super::addresses::Addresses;
+use super::time::UNIT;
+use crate::inventory::Clock;
+use crate::op::{Command, Program};
+use crate::plan::planner::{Hidden, NodePlan, Planner};
+use crate::step::{About, CLOCK_TOLERANCE};
+
+/// How far all nodes together may be off this computer before it is told, in milliseconds: below that, files and
+/// certificates don't notice.
+const OURS: i64 = 60_000;
+
+/// How long chronyd may ask, in seconds: eight questions to each node, two seconds apart, and some to spare.
+const ASKS: &str = "30";
+
+/// The clocks of the nodes that answered, beside each other.
+#[derive(Debug)]
+pub(super) struct Clocks {
+    /// What most of them say, in milliseconds ahead of ours.
+    median: i64,
+    /// By how much each is ahead of that, where it is more than it may be.
+    off: BTreeMap<NodeName, i64>,
+    right: Vec<NodeName>,
+}
+
+impl Clocks {
+    /// Compares them. Of an even number, ours counts too, so that one of two can be called wrong.
+    pub(super) fn new<'c>(clocks: impl Iterator<Item = (&'c NodeName, &'c Clock)>) -> Self {
+        let clocks: Vec<_> = clocks.collect();
+        let mut ahead: Vec<i64> = clocks.iter().map(|(_, clock)| clock.ahead).collect();
+        if ahead.len().is_multiple_of(2) {
+            ahead.push(0);
+        }
+        ahead.sort_unstable();
+        let median = ahead[ahead.len() / 2];
+        let (mut off, mut right) = (BTreeMap::new(), Vec::new());
+        let alone = clocks.len() < 2;
+        for (node, clock) in clocks {
+            let by = clock.ahead.saturating_sub(median);
+            if !alone && by.saturating_abs() > CLOCK_TOLERANCE.saturating_add(clock.uncertainty) {
+                off.insert(node.clone(), by);
+            } else {
+                right.push(node.clone());
+            }
+        }
+        Self { median, off, right }
+    }
+
+    /// By how many milliseconds a node's clock is ahead of the others, if that is too much.
+    pub(super) fn off(&self, node: &NodeName) -> Option<i64> {
+        self.off.get(node).copied()
+    }
+
+    /// Says so if all of them are far from ours.
+    pub(super) fn note(&self, planner: &mut Planner<'_>) {
+        if self.median.saturating_abs() > OURS {
+            let behind = if self.median > 0 { "behind" } else { "ahead of" };
+            let by = span(self.median);
+            planner.note(format!("this computer is {by} {behind} most nodes: its own clock may be wrong"));
+        }
+    }
+}
+
+/// Sets a clock by the other nodes'.
+pub(super) fn clock(plan: &mut NodePlan<'_, '_>, clocks: &Clocks, addresses: &Addresses) -> Result<(), Hidden> {
+    let Some(off) = clocks.off(&plan.node.name) else { return Ok(()) };
+    let asked = clocks.right.iter().filter_map(|node| Some((node, addresses.of(node)?)));
+    let asked: Vec<_> = asked.collect();
+    if asked.is_empty() {
+        plan.note("its clock differs from the other nodes', and no two agree: look which one is right");
+        return Ok(());
+    }
+    let mut step = plan.draft("clock", "set its clock by the other nodes'");
+    step.rests_on(About::Clock)?;
+    step.why(format!("it is {} {} most nodes", span(off), if off > 0 { "ahead of" } else { "behind" }));
+    step.run(Command::new(Program::Systemctl).args(["stop", UNIT]));
+    let servers = asked.iter().map(|(_, address)| format!("server {} iburst", address.address()));
+    step.run(Command::new(Program::Chronyd).args(["-q", "-t", ASKS]).args(servers).timeout(60));
+    step.run(Command::new(Program::Systemctl).args(["start", UNIT]));
+    step.after("packages");
+    step.after("time");
+    for (node, _) in asked {
+        step.after_on(node.clone(), "time");
+    }
+    plan.add(step);
+    Ok(())
+}
+
+/// A length of time in milliseconds, in its largest unit.
+fn span(milliseconds: i64) -> String {
+    let seconds = milliseconds.unsigned_abs() / 1_000;
+    match seconds {
+        172_800.. => format!("{} days", seconds / 86_400),
+        7_200.. => format!("{} hours", seconds / 3_600),
+        120.. => format!("{} minutes", seconds / 60),
+        _ => format!("{seconds} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::Known;
+
+    fn clocks(ahead: &[i64]) -> Clocks {
+        let names: Vec<NodeName> = (1..=ahead.len()).map(|n| format!("node{n}").parse().unwrap()).collect();
+        let clock = |&ahead: &i64| Clock { ahead, uncertainty: 20, synchronised: Known::Is(true) };
+        let clocks: Vec<Clock> = ahead.iter().map(clock).collect();
+        Clocks::new(names.iter().zip(&clocks))
+    }
+
+    #[test]
+    fn the_median_decides() {
+        let off = |ahead: &[i64]| clocks(ahead).off.into_iter().map(|(n, by)| (n.to_string(), by)).collect::<Vec<_>>();
+        assert_eq!(off(&[0, 2_000, -2_000]), []);
+        assert_eq!(off(&[0, 2_021, -5]), [("node2".to_owned(), 2_021)]);
+        // All are off from this computer: that is no node's mistake.
+        assert_eq!(off(&[90_000, 90_010, 89_990]), []);
+        // Of two, this computer says which; of one, nobody does.
+        assert_eq!(off(&[0, -90_000]), [("node2".to_owned(), -90_000)]);
+        assert_eq!(off(&[-90_000]), []);
+        assert_eq!(off(&[i64::MIN, i64::MAX, 0]).len(), 2);
+        assert_eq!(off(&[]), []);
+    }
+}

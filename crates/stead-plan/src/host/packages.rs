@@ -1,0 +1,177 @@
+//! Packages: where they come from, which are there, and what of them may not run yet.
+
+use std::collections::BTreeSet;
+
+use stead_spec::Spec;
+use stead_spec::units::Suite;
+
+use super::clock::Clocks;
+use crate::held;
+use crate::inventory::{Activity, Enablement, NodeInventory, PackageState, Questions, Unit};
+use crate::op::{Command, Program};
+use crate::plan::list;
+use crate::plan::planner::{Hidden, Managed, NodePlan, header};
+use crate::release;
+use crate::step::About;
+
+/// What the nodes need for this layer on each release.
+const NEEDED: [&str; 7] = ["chrony", "ethtool", "nftables", "smartmontools", "sudo", "tzdata", "unattended-upgrades"];
+
+/// Units that start when their package is installed, before stead has configured them: the unit, and its package.
+const STARTS: [(&str, &str); 2] = [(super::time::UNIT, "chrony"), (SMARTD, "smartmontools")];
+
+/// Debian's name for smartd's unit on both releases.
+const SMARTD: &str = "smartmontools.service";
+
+const PREFERENCES: &str = "/etc/apt/preferences.d/stead.pref";
+
+/// Above 990, so that apt's default release changes nothing; below 1000, so that nothing is downgraded.
+const PRIORITY: u16 = 995;
+
+/// How long apt waits for others to finish, in seconds. Unattended upgrades take some minutes.
+const LOCK: &str = "DPkg::Lock::Timeout=300";
+
+const MINUTE: u32 = 60;
+
+pub(super) fn questions(out: &mut Questions) {
+    out.files.insert(PREFERENCES.into());
+    out.folders.insert("/etc/apt/preferences.d".into());
+    out.units.insert(SMARTD.to_owned());
+}
+
+/// Everything that should be installed on a node.
+fn needed(spec: &Spec, suite: Suite) -> BTreeSet<&str> {
+    let mut needed: BTreeSet<&str> = NEEDED.into();
+    needed.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
+    if spec.host().swap.is_some() {
+        needed.extend(release::cryptsetup(suite));
+    }
+    needed
+}
+
+/// The packages that only Debian's own archive may supply, in one line.
+pub(super) fn pinned(spec: &Spec) -> String {
+    let mut packages: BTreeSet<&str> = held::packages().into_iter().collect();
+    packages.extend(Suite::ALL.into_iter().flat_map(|suite| needed(spec, suite)));
+    packages.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+/// Of Debian's own archive, only the release that the node runs: another one in its sources would count as much.
+pub(super) fn sources(plan: &mut NodePlan<'_, '_>, packages: &str) -> Result<(), Hidden> {
+    let archives = ["", "-security", "-updates"].map(|part| {
+        format!(
+            "\nPackage: {packages}\nPin: release o=Debian,n={}{part}\nPin-Priority: {PRIORITY}\n",
+            plan.suite
+        )
+    });
+    let mut step = plan.draft("sources", "let only Debian's own archive supply what stead needs");
+    step.file(&Managed::new(PREFERENCES, header("#") + &archives.concat()))?;
+    plan.add(step);
+    Ok(())
+}
+
+/// Whether a package is to be installed, or its installation finished.
+pub(super) fn installs(seen: &NodeInventory, package: &str) -> Result<bool, Hidden> {
+    let packages = seen.packages.as_result().map_err(|why| Hidden::new("what is installed", why))?;
+    Ok(packages.get(package).is_none_or(|package| package.state != PackageState::Installed))
+}
+
+/// One transaction of apt's for all that is missing.
+pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(), Hidden> {
+    let packages = plan.seen.packages.as_result().map_err(|why| Hidden::new("what is installed", why))?;
+    let needed = needed(plan.spec, plan.suite);
+    let state = |name: &str| packages.get(name).map_or(PackageState::Removed, |package| package.state);
+    let (mut missing, mut broken) = (Vec::new(), Vec::new());
+    for &name in &needed {
+        match state(name) {
+            PackageState::Installed => {}
+            PackageState::Removed => missing.push(name),
+            PackageState::Broken => broken.push(name),
+        }
+    }
+    let others = packages.iter().filter(|(name, package)| {
+        package.state == PackageState::Broken && !needed.contains(name.as_str())
+    });
+    let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
+    let wanted: Vec<&str> = needed.iter().copied().filter(|name| state(name) != PackageState::Installed).collect();
+    if wanted.is_empty() {
+        if !others.is_empty() {
+            plan.note(format!("half installed: {}; `dpkg --configure -a` finishes or says why not", list(&others)));
+        }
+        return Ok(());
+    }
+    let mut step = plan.draft("packages", format!("install {}", list(&wanted)));
+    for name in &wanted {
+        step.rests_on(About::Package((*name).to_owned()))?;
+    }
+    if !missing.is_empty() {
+        step.why(format!("not installed: {}", missing.join(", ")));
+    }
+    if !broken.is_empty() || !others.is_empty() {
+        let half = [broken.as_slice(), &others].concat();
+        step.why(format!("half installed: {}", half.join(", ")));
+    }
+    if wanted.contains(&"chrony") && state("systemd-timesyncd") == PackageState::Installed {
+        step.why("chrony takes the place of systemd-timesyncd, which apt removes");
+    }
+    // First: apt does nothing at all while an installation that was cut isn't finished.
+    step.run(Command::new(Program::Dpkg).args(["--configure", "-a"]).timeout(10 * MINUTE));
+    let mut masks = Vec::new();
+    for (unit, package) in STARTS.into_iter().filter(|(_, package)| wanted.contains(package)) {
+        if look(plan.seen, unit)?.enablement != Enablement::Masked {
+            step.why(format!("{unit} would start with Debian's configuration when {package} is installed"));
+            masks.push(unit);
+        }
+    }
+    if !masks.is_empty() {
+        step.run(Command::new(Program::Systemctl).args(["mask"]).args(masks));
+    }
+    let mut update = Command::new(Program::AptGet).args(["update"]).timeout(10 * MINUTE);
+    if clocks.off(&plan.node.name).is_some() {
+        step.why("its clock is wrong, so apt may not judge by it how old Debian's lists are; their signatures it checks");
+        update = update.args(["-o", "Acquire::Check-Date=false"]);
+    }
+    step.run(update);
+    let options = ["--force-confold", "--force-confdef"].map(|option| format!("Dpkg::Options::={option}"));
+    let install = Command::new(Program::AptGet)
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(options.iter().flat_map(|option| ["-o", option]))
+        .args(["-o", LOCK])
+        .args(wanted)
+        .timeout(30 * MINUTE);
+    step.run(install);
+    step.after("sources");
+    plan.add(step);
+    Ok(())
+}
+
+/// What a unit is.
+pub(super) fn look<'a>(seen: &'a NodeInventory, unit: &str) -> Result<&'a Unit, Hidden> {
+    let units = seen.units.as_result().map_err(|why| Hidden::new(format!("the unit {unit}"), why))?;
+    units.get(unit).ok_or_else(|| Hidden::new(format!("the unit {unit}"), "the node was not asked"))
+}
+
+/// Keeps smartd from running until the layer that watches disks has configured it.
+pub(super) fn masks(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
+    if installs(plan.seen, "smartmontools")? {
+        return Ok(());
+    }
+    let unit = look(plan.seen, SMARTD)?;
+    let rests = matches!(unit.activity, Activity::Inactive | Activity::Failed);
+    if unit.enablement == Enablement::Masked && rests {
+        return Ok(());
+    }
+    let mut step = plan.draft("smartd", "keep smartd from running until it is configured");
+    step.rests_on(About::Unit(SMARTD.to_owned()))?;
+    if unit.enablement != Enablement::Masked {
+        step.why(format!("{SMARTD} is not masked"));
+    }
+    if !rests {
+        step.why(format!("{SMARTD} runs"));
+    }
+    step.run(Command::new(Program::Systemctl).args(["mask", SMARTD]));
+    step.run(Command::new(Program::Systemctl).args(["stop", SMARTD]));
+    step.after("packages");
+    plan.add(step);
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! The time: from outside where there is an outside, and from each other always.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::addresses::Addresses;
+use super::packages::{installs, look};
+use crate::inventory::{Activity, Enablement, Questions};
+use crate::op::{Command, Program};
+use crate::plan::planner::{Hidden, Managed, NodePlan, header};
+use crate::release;
+use crate::step::About;
+
+/// chrony's unit.
+pub(super) const UNIT: &str = "chrony.service";
+const CONFIG: &str = "/etc/chrony/chrony.conf";
+const OPTIONS: &str = "/etc/default/chrony";
+
+/// Where the time comes from unless the file says so.
+const DEBIAN: &str = "2.debian.pool.ntp.org";
+
+pub(super) fn questions(out: &mut Questions) {
+    out.files.extend([CONFIG, OPTIONS].map(Into::into));
+    out.folders.insert("/etc/chrony".into());
+    out.units.insert(UNIT.to_owned());
+}
+
+pub(super) fn time(plan: &mut NodePlan<'_, '_>, addresses: &Addresses) -> Result<(), Hidden> {
+    let unit = look(plan.seen, UNIT)?;
+    let mut step = plan.draft("time", "take the time from servers outside, and from the other nodes");
+    let mut restart = step.file(&Managed::new(CONFIG, config(plan, addresses)))?;
+    restart |= step.file(&Managed::new(OPTIONS, options()))?;
+    // A package that is still to be installed is masked before that.
+    let masked = unit.enablement == Enablement::Masked || installs(plan.seen, "chrony")?;
+    if masked {
+        step.run(Command::new(Program::Systemctl).args(["unmask", UNIT]));
+    }
+    if masked || unit.enablement != Enablement::Enabled {
+        step.why(format!("{UNIT} doesn't start at boot"));
+        step.run(Command::new(Program::Systemctl).args(["enable", UNIT]));
+        restart = true;
+    } else if unit.activity != Activity::Active {
+        step.why(format!("{UNIT} doesn't run"));
+        restart = true;
+    }
+    if restart {
+        step.rests_on(About::Unit(UNIT.to_owned()))?;
+        step.run(Command::new(Program::Systemctl).args(["restart", UNIT]));
+    }
+    step.after("packages");
+    plan.add(step);
+    Ok(())
+}
+
+fn config(plan: &NodePlan<'_, '_>, addresses: &Addresses) -> String {
+    let mut text = header("#");
+    let ntp = &plan.spec.host().ntp;
+    if ntp.is_empty() {
+        let _ = writeln!(text, "pool {DEBIAN} iburst");
+    }
+    for server in ntp {
+        let _ = writeln!(text, "server {server} iburst");
+    }
+    text.push_str("\n# The other nodes.\n");
+    for node in plan.spec.nodes().values().filter(|node| node.name != plan.node.name) {
+        let _ = writeln!(text, "server {} iburst", node.core);
+        if let Some(address) = addresses.of(&node.name) {
+            let _ = writeln!(text, "server {} iburst", address.address());
+        }
+    }
+    let _ = writeln!(text, "allow {}", plan.spec.core().pool);
+    let subnets: BTreeSet<_> = addresses.all().map(|address| address.subnet()).collect();
+    for subnet in subnets {
+        let _ = writeln!(text, "allow {subnet}");
+    }
+    text.push_str("# Without anything outside, the nodes agree on one of their clocks.\nlocal stratum 10 orphan\n\n");
+    text.push_str("# A wrong clock is put right at once when chrony starts. Later on, whatever says that the time is\n");
+    text.push_str("# more than 100 s off has gone mad, and nobody follows it.\nmakestep 1 3\nmaxchange 100 3 -1\n\n");
+    text.push_str("# As Debian has it.\n");
+    let leap = release::chrony_leap_seconds(plan.suite);
+    let rest = [
+        "confdir /etc/chrony/conf.d",
+        "keyfile /etc/chrony/chrony.keys",
+        "driftfile /var/lib/chrony/chrony.drift",
+        "ntsdumpdir /var/lib/chrony",
+        "logdir /var/log/chrony",
+        "maxupdateskew 100.0",
+        "rtcsync",
+        leap,
+    ];
+    for line in rest {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+fn options() -> String {
+    let why = "# -s: at its start, the clock is set from the battery's, or from when chrony ran last, if that is later.\n";
+    header("#") + why + "DAEMON_OPTS=\"-F 1 -s\"\n"
+}

@@ -1,0 +1,124 @@
+//! What no plan may be. `plan` looks at each of its own with this, so that a mistake in stead stops before a node does.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use camino::Utf8Path;
+
+use super::{Block, Plan};
+use crate::MARK;
+use crate::op::{Argument, Command, Op, OutputKind, Write};
+use crate::step::{Step, StepId};
+
+/// A promise that a plan breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Which step does.
+    pub step: Option<StepId>,
+    /// How.
+    pub what: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.step {
+            Some(step) => write!(f, "the step {step} {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// Where stead writes: nowhere else has a reason yet.
+const PLACES: [&str; 2] = ["/etc", "/var/lib/stead"];
+
+/// The longest that a command may take, in seconds. Nobody waits longer for something that hangs.
+const LONGEST: u32 = 3_600;
+
+/// Everything in a plan that breaks a promise. Empty for every plan that [`plan`](super::plan) makes.
+pub fn lint(plan: &Plan) -> Vec<Breach> {
+    let mut found = Vec::new();
+    if !plan.steps.is_empty() && !plan.refusals.is_empty() {
+        found.push(Breach { step: None, what: "the plan has refusals, and steps all the same".to_owned() });
+    }
+    let all: BTreeSet<&StepId> = plan.steps.iter().map(|step| &step.id).collect();
+    let mut done = BTreeSet::new();
+    let mut given = BTreeSet::new();
+    for step in &plan.steps {
+        let mut wrong = |what: String| found.push(Breach { step: Some(step.id.clone()), what });
+        if done.contains(&step.id) {
+            wrong("is there twice".to_owned());
+        }
+        for before in step.after.iter().filter(|before| !done.contains(before)) {
+            let how = if all.contains(before) { "not before it" } else { "not in the plan" };
+            wrong(format!("comes after {before}, which is {how}"));
+        }
+        if step.ops.is_empty() {
+            wrong("does nothing".to_owned());
+        }
+        if step.basis.is_empty() {
+            wrong("rests on nothing that was observed".to_owned());
+        }
+        for op in &step.ops {
+            one(op, step, &given, &mut wrong);
+        }
+        given.extend(outputs(step).map(|kind| (&step.id, kind)));
+        done.insert(&step.id);
+    }
+    found
+}
+
+/// What a step finds out for later ones.
+fn outputs(step: &Step) -> impl Iterator<Item = OutputKind> {
+    step.ops.iter().filter_map(|op| match op {
+        Op::Run(command) => command.output,
+        _ => None,
+    })
+}
+
+fn one(op: &Op, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mut impl FnMut(String)) {
+    match op {
+        Op::Run(of) => command(of, step, given, wrong),
+        Op::Write(write) => {
+            place(&write.path, wrong);
+            if !marked(write) {
+                wrong(format!("writes {} without stead's mark", write.path));
+            }
+            if let Some(check) = &write.checked_by {
+                command(check, step, given, wrong);
+            }
+        }
+        Op::Link { path, .. } | Op::Folder { path, .. } => place(path, wrong),
+    }
+}
+
+fn command(of: &Command, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mut impl FnMut(String)) {
+    if of.timeout == 0 || of.timeout > LONGEST {
+        wrong(format!("gives `{of}` {} seconds", of.timeout));
+    }
+    for argument in &of.arguments {
+        let Argument::Output(output) = argument else { continue };
+        if !given.contains(&(&output.step, output.kind)) {
+            wrong(format!("wants {output}, which no step before it finds out"));
+        }
+        if !step.destroys.is_empty() {
+            wrong(format!("destroys, and {output} has a say in what"));
+        }
+    }
+}
+
+fn place(path: &Utf8Path, wrong: &mut impl FnMut(String)) {
+    let plain = path.is_absolute() && path.components().all(|part| !matches!(part.as_str(), ".." | "."));
+    if !plain || path.as_str().contains("/./") {
+        wrong(format!("has the path {path}, which isn't plain"));
+    } else if !PLACES.iter().any(|place| path.starts_with(place)) {
+        wrong(format!("writes {path}, where nothing is stead's"));
+    }
+}
+
+/// Whether a file says whose it is: in its first line, or around stead's lines. JSON has no room for it.
+fn marked(write: &Write) -> bool {
+    if write.path.extension() == Some("json") {
+        return serde_json::from_str::<serde_json::Value>(&write.text).is_ok();
+    }
+    write.text.lines().next().is_some_and(|line| line.contains(MARK)) || Block::any_in(&write.text)
+}

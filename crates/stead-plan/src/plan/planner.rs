@@ -1,0 +1,373 @@
+//! What layers plan with.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8Path;
+use sha2::{Digest, Sha256};
+use stead_spec::Spec;
+use stead_spec::host::Node;
+use stead_spec::units::{NodeName, Suite};
+
+use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, diff, lint, order, standing};
+use crate::MARK;
+use crate::inventory::{FileState, Inventory, Mode, NodeInventory, Observation};
+use crate::op::{Command, Op, Write};
+use crate::step::{About, Fact, Layer, Step, StepId};
+
+/// A plan while it is made.
+///
+/// It is made layer by layer, and in a layer node by node. Each layer is a folder with these functions:
+///
+/// - `questions(&Spec, &Node, &mut Questions)`: what a node must be asked for it;
+/// - `plan(&mut Planner)`: goes through [`nodes`](Self::nodes), and has a [`NodePlan`] for each;
+/// - `HELD`, if it has engines that only stead may update.
+///
+/// Below that, a layer is a row of *concerns*: functions `fn(&mut NodePlan, …) -> Result<(), Hidden>` in files of their
+/// own, each about one thing that a node should be. A concern compares what is asked with what is observed, and where
+/// they differ adds a step, begun by [`NodePlan::draft`] and given back by [`NodePlan::add`]. It reads the inventory
+/// with `?`: what could not be observed ends that one concern, and [`NodePlan::concern`] says so in the plan. A draft
+/// without operations isn't added, so a concern may collect differences and need not ask whether there was one.
+///
+/// A draft remembers what it rests on: [`Draft::file`] and [`Draft::rests_on`] note the fact with what was observed. The
+/// steps that it comes after are named whether or not they are in this plan; those that aren't are dropped at the end.
+/// So layers speak of the steps of others by name alone (`host/node1/packages`), also on other nodes.
+///
+/// Steps come out in the order in which they were added, as far as "after" lets them: by layer, node, and concern. That
+/// order, and that all collections here are sorted, is what makes plans deterministic.
+pub(crate) struct Planner<'a> {
+    /// What is asked.
+    pub(crate) spec: &'a Spec,
+    /// What there is of the plan.
+    pub(crate) plan: Plan,
+    nodes: Vec<Seen<'a>>,
+}
+
+/// A node that can be planned for: it answered, it is this cluster's or nobody's, and stead knows its release.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    /// What is asked.
+    pub(crate) node: &'a Node,
+    /// What is observed.
+    pub(crate) seen: &'a NodeInventory,
+    /// Its Debian.
+    pub(crate) suite: Suite,
+}
+
+/// One layer's part of the plan on one node.
+pub(crate) struct NodePlan<'p, 'a> {
+    /// What is asked of the cluster.
+    pub(crate) spec: &'a Spec,
+    /// What is asked of the node.
+    pub(crate) node: &'a Node,
+    /// What is observed of it.
+    pub(crate) seen: &'a NodeInventory,
+    /// Its Debian.
+    pub(crate) suite: Suite,
+    layer: Layer,
+    plan: &'p mut Plan,
+}
+
+/// Something that a concern needed and that could not be observed.
+#[derive(Debug)]
+pub(crate) struct Hidden {
+    what: String,
+    why: String,
+}
+
+/// A file that is all stead's.
+#[derive(Clone, Debug)]
+pub(crate) struct Managed {
+    pub(crate) path: String,
+    pub(crate) mode: Mode,
+    pub(crate) text: String,
+    pub(crate) checked_by: Option<Command>,
+}
+
+/// A step while it is made.
+pub(crate) struct Draft<'a> {
+    seen: &'a NodeInventory,
+    step: Step,
+}
+
+/// The first step on a node that isn't this cluster's yet: all others come after it.
+pub(crate) const STAMP: &str = "stamp";
+
+/// The first line of a file that is all stead's, after the file's own `sign` for a comment.
+pub(crate) fn header(sign: &str) -> String {
+    format!("{sign} {MARK}: what is changed here, the next apply undoes.\n")
+}
+
+impl<'a> Planner<'a> {
+    /// With what must be known before any layer is planned: whose the nodes are, and who applied what last.
+    pub(crate) fn new(asked: &Asked<'a>, inventory: &'a Inventory) -> Self {
+        let cluster = asked.spec.cluster();
+        let mut plan = Plan {
+            schema_version: SCHEMA_VERSION,
+            cluster: cluster.id,
+            name: cluster.name.clone(),
+            observed_at: inventory.observed_at,
+            keep: None,
+            steps: Vec::new(),
+            leftovers: Vec::new(),
+            refusals: Vec::new(),
+            notes: Vec::new(),
+            unknown: Vec::new(),
+        };
+        let nodes = standing::look(asked, inventory, &mut plan);
+        Self { spec: asked.spec, plan, nodes }
+    }
+
+    /// The nodes that can be planned for, by name.
+    pub(crate) fn nodes(&self) -> Vec<Seen<'a>> {
+        self.nodes.clone()
+    }
+
+    /// A layer's part on a node.
+    pub(crate) fn on(&mut self, layer: Layer, of: Seen<'a>) -> NodePlan<'_, 'a> {
+        NodePlan { spec: self.spec, node: of.node, seen: of.seen, suite: of.suite, layer, plan: &mut self.plan }
+    }
+
+    /// Something to know about the cluster.
+    pub(crate) fn note(&mut self, what: impl Into<String>) {
+        self.plan.notes.push(Note { node: None, what: what.into() });
+    }
+
+    /// The plan: its steps in order, and nothing in it that breaks a promise.
+    pub(crate) fn finish(self) -> Plan {
+        let mut plan = self.plan;
+        let ids: BTreeSet<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
+        for step in &mut plan.steps {
+            step.after.retain(|id| ids.contains(id));
+        }
+        plan.steps = order::order(plan.steps);
+        let refuse = |plan: &mut Plan| {
+            plan.steps.clear();
+            plan.keep = None;
+        };
+        if !plan.refusals.is_empty() {
+            refuse(&mut plan);
+        }
+        let breaches = lint(&plan);
+        if !breaches.is_empty() {
+            refuse(&mut plan);
+        }
+        plan.refusals.extend(breaches.into_iter().map(|breach| Refusal {
+            node: breach.step.as_ref().map(|step| step.node.clone()),
+            why: format!("this is a mistake of stead's: {breach}"),
+            way: "please report it, with the cluster file and `stead plan --json`".to_owned(),
+            overtaken_by: None,
+        }));
+        plan
+    }
+}
+
+impl<'a> NodePlan<'_, 'a> {
+    /// Plans one concern. What it needs and can't see, the plan says, with what is therefore left out.
+    pub(crate) fn concern(&mut self, what: &str, plan: impl FnOnce(&mut Self) -> Result<(), Hidden>) {
+        if let Err(hidden) = plan(self) {
+            let why = format!("{} can't be told ({}), so the plan leaves out {what}", hidden.what, hidden.why);
+            self.plan.unknown.push(Unknown { node: self.node.name.clone(), why });
+        }
+    }
+
+    /// The name of a step of this layer on this node.
+    pub(crate) fn id(&self, what: &str) -> StepId {
+        StepId { layer: self.layer, node: self.node.name.clone(), what: what.to_owned() }
+    }
+
+    /// Begins a step.
+    pub(crate) fn draft(&self, what: &str, title: impl Into<String>) -> Draft<'a> {
+        let step = Step {
+            id: self.id(what),
+            title: title.into(),
+            why: Vec::new(),
+            ops: Vec::new(),
+            after: BTreeSet::new(),
+            basis: Vec::new(),
+            destroys: Vec::new(),
+        };
+        Draft { seen: self.seen, step }
+    }
+
+    /// Adds a step to the plan, unless it does nothing.
+    pub(crate) fn add(&mut self, draft: Draft<'a>) {
+        let mut step = draft.step;
+        if step.ops.is_empty() {
+            return;
+        }
+        let stamp = StepId { layer: Layer::Host, node: self.node.name.clone(), what: STAMP.to_owned() };
+        if step.id != stamp {
+            step.after.insert(stamp);
+        }
+        self.plan.steps.push(step);
+    }
+
+    /// Something to know about this node.
+    pub(crate) fn note(&mut self, what: impl Into<String>) {
+        self.plan.notes.push(Note { node: Some(self.node.name.clone()), what: what.into() });
+    }
+
+    /// Something of stead's that nobody asks for.
+    pub(crate) fn leftover(&mut self, what: impl Into<String>, remove: impl Into<String>) {
+        let (node, layer) = (self.node.name.clone(), self.layer);
+        self.plan.leftovers.push(Leftover { node, layer, what: what.into(), remove: remove.into() });
+    }
+
+    /// The text of a file that is the user's, with its permissions; what isn't there is empty.
+    pub(crate) fn users_file(&self, path: &str) -> Result<(&'a str, Mode), Hidden> {
+        match state(self.seen, path)? {
+            FileState::Absent => Ok(("", Mode(0o644))),
+            FileState::File(file) => match &file.text {
+                Some(text) => Ok((text, file.mode)),
+                None => Err(Hidden::new(path, "it is no text, too long, or others may not read it")),
+            },
+            _ => Err(Hidden::no_file(path)),
+        }
+    }
+}
+
+/// What is at a path.
+pub(crate) fn state<'a>(seen: &'a NodeInventory, path: &str) -> Result<&'a FileState, Hidden> {
+    let known = seen.files.get(Utf8Path::new(path));
+    let known = known.ok_or_else(|| Hidden::new(path, "the node was not asked"))?;
+    known.as_result().map_err(|why| Hidden::new(path, why))
+}
+
+impl Hidden {
+    /// `what` is not known, because of `why`.
+    pub(crate) fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into() }
+    }
+
+    fn no_file(path: &str) -> Self {
+        Self::new(path, "something else than a file is there; stead puts a file there once it is gone")
+    }
+}
+
+impl<'a> Draft<'a> {
+    /// Says why, in a sentence.
+    pub(crate) fn why(&mut self, why: impl Into<String>) {
+        self.step.why.push(why.into());
+    }
+
+    /// Runs a command.
+    pub(crate) fn run(&mut self, command: Command) {
+        self.step.ops.push(Op::Run(command));
+    }
+
+    /// Does this.
+    pub(crate) fn op(&mut self, op: Op) {
+        self.step.ops.push(op);
+    }
+
+    /// Comes after a step of the same layer on the same node.
+    pub(crate) fn after(&mut self, what: &str) {
+        self.after_on(self.step.id.node.clone(), what);
+    }
+
+    /// Comes after a step of the same layer on another node.
+    pub(crate) fn after_on(&mut self, node: NodeName, what: &str) {
+        self.step.after.insert(StepId { layer: self.step.id.layer, node, what: what.to_owned() });
+    }
+
+    /// Is right only as long as this is so.
+    pub(crate) fn rests_on(&mut self, about: About) -> Result<(), Hidden> {
+        let was = about.of(self.seen);
+        let was = was.as_result().map_err(|why| Hidden::new(about.to_string(), why))?.clone();
+        if self.step.basis.iter().all(|fact| fact.about != about) {
+            self.step.basis.push(Fact { about, was });
+        }
+        Ok(())
+    }
+
+    /// Makes a folder that isn't there.
+    pub(crate) fn folder(&mut self, path: &str) -> Result<(), Hidden> {
+        if matches!(state(self.seen, path)?, FileState::Absent) {
+            self.rests_on(About::File(path.into()))?;
+            self.step.ops.push(Op::Folder { path: path.into(), mode: Mode(0o755) });
+        }
+        Ok(())
+    }
+
+    /// Makes a folder of stead's own, with these permissions.
+    pub(crate) fn own_folder(&mut self, path: &str, mode: Mode) -> Result<(), Hidden> {
+        let state = state(self.seen, path)?;
+        if !matches!(state, FileState::Folder { mode: is, .. } if *is == mode) {
+            self.rests_on(About::File(path.into()))?;
+            self.why(match state {
+                FileState::Absent => format!("{path} is not there"),
+                FileState::Folder { mode: is, .. } => format!("{path} has the permissions {is} and should have {mode}"),
+                _ => return Err(Hidden::no_file(path)),
+            });
+            self.step.ops.push(Op::Folder { path: path.into(), mode });
+        }
+        Ok(())
+    }
+
+    /// Writes a file, if it isn't so already. Whether it wasn't.
+    pub(crate) fn file(&mut self, want: &Managed) -> Result<bool, Hidden> {
+        let before = state(self.seen, &want.path)?;
+        let write = match before {
+            FileState::Absent => {
+                self.why(format!("{} is not there", want.path));
+                true
+            }
+            FileState::File(file) if file.sha256.as_str() != sha256(&want.text) => {
+                let foreign = file.text.as_deref().is_some_and(|text| !text.contains(MARK));
+                let kept = if foreign { "; what is there now is kept in /var/lib/stead/before" } else { "" };
+                self.why(match &file.text {
+                    Some(_) => format!("{} differs{kept}", want.path),
+                    None => format!("{} differs; what is there now only root may read", want.path),
+                });
+                true
+            }
+            FileState::File(file) if file.mode != want.mode || file.owner != "root:root" => {
+                let (mode, owner) = (file.mode, &file.owner);
+                self.why(format!("{} is {owner}'s with {mode} and should be root's with {}", want.path, want.mode));
+                true
+            }
+            FileState::File(_) => false,
+            _ => return Err(Hidden::no_file(&want.path)),
+        };
+        // A file that is right may be another one's reason: what is run then rests on both.
+        self.rests_on(About::File(want.path.clone().into()))?;
+        if write {
+            match before {
+                FileState::File(file) => {
+                    if let Some(old) = &file.text {
+                        self.step.why.extend(diff::lines(old, &want.text));
+                    }
+                }
+                _ => self.step.why.extend(diff::lines("", &want.text)),
+            }
+            let Managed { path, mode, text, checked_by } = want.clone();
+            self.step.ops.push(Op::Write(Write { path: path.into(), mode, text, checked_by }));
+        }
+        Ok(write)
+    }
+}
+
+/// The sum of a text, as inventories have it.
+pub(crate) fn sha256(text: &str) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut sum, byte| {
+        let _ = write!(sum, "{byte:02x}");
+        sum
+    })
+}
+
+/// What a node said, if it answered.
+pub(crate) fn seen<'a>(inventory: &'a Inventory, node: &NodeName) -> Result<&'a NodeInventory, &'a str> {
+    match inventory.nodes.get(node) {
+        Some(Observation::Seen(seen)) => Ok(seen),
+        Some(Observation::Silent(why)) => Err(why),
+        None => Err("it was not asked"),
+    }
+}
+
+impl Managed {
+    /// A file that everybody may read.
+    pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
+        Self { path: path.into(), mode: Mode(0o644), text, checked_by: None }
+    }
+}

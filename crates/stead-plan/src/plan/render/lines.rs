@@ -1,0 +1,66 @@
+//! Words in lines.
+
+use crate::op::{Argument, Command, quote};
+
+/// How many columns a line has at most, where its words let it.
+const WIDTH: usize = 110;
+
+/// A text in lines that fit behind an indent.
+pub(super) fn wrap(text: &str, indent: usize) -> Vec<String> {
+    fill(text.split(' ').map(str::to_owned), WIDTH.saturating_sub(indent))
+}
+
+/// A command as one could paste it, in lines that fit.
+pub(super) fn command(command: &Command) -> Vec<String> {
+    // The indent, the verb before it, and the backslash.
+    const TAKEN: usize = 6 + 8 + 2;
+    let words = command.arguments.iter().map(|argument| match argument {
+        Argument::Text(text) => quote(text),
+        Argument::Output(output) => output.to_string(),
+    });
+    let mut lines = fill(std::iter::once(command.program.name().to_owned()).chain(words), WIDTH - TAKEN - 4);
+    let last = lines.len().saturating_sub(1);
+    for (number, line) in lines.iter_mut().enumerate() {
+        if number > 0 {
+            line.insert_str(0, "    ");
+        }
+        if number < last {
+            line.push_str(" \\");
+        }
+    }
+    lines
+}
+
+fn fill(words: impl Iterator<Item = String>, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut room = 0;
+    for word in words {
+        let length = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if length < room => {
+                line.push(' ');
+                line.push_str(&word);
+                room -= length + 1;
+            }
+            _ => {
+                lines.push(word);
+                room = width.saturating_sub(length);
+            }
+        }
+    }
+    lines
+}
+
+/// `1 step`, `3 steps`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn list(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

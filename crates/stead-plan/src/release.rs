@@ -1,0 +1,32 @@
+//! The differences between Debian's releases, all in one place.
+
+use stead_spec::units::Suite;
+
+use crate::inventory::Release;
+
+/// The release that a node runs, if it is one that stead knows.
+pub(crate) fn suite(release: &Release) -> Option<Suite> {
+    match release {
+        Release::Bookworm => Some(Suite::Bookworm),
+        Release::Trixie => Some(Suite::Trixie),
+        Release::Other(_) => None,
+    }
+}
+
+/// The packages that open encrypted disks at boot. On Debian 13, what systemd does of it is a package of its own, which
+/// cryptsetup only recommends.
+pub(crate) fn cryptsetup(suite: Suite) -> &'static [&'static str] {
+    match suite {
+        Suite::Bookworm => &["cryptsetup"],
+        Suite::Trixie => &["cryptsetup", "systemd-cryptsetup"],
+    }
+}
+
+/// The line of chrony's configuration that says where leap seconds are told, as Debian's own has it. On Debian 13 the
+/// zone `right/UTC` is in a package that isn't installed.
+pub(crate) fn chrony_leap_seconds(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Bookworm => "leapsectz right/UTC",
+        Suite::Trixie => "leapseclist /usr/share/zoneinfo/leap-seconds.list",
+    }
+}

@@ -1,0 +1,164 @@
+//! What steps rest on: short canonical texts about a node, and whether they still hold.
+
+use std::fmt;
+
+use super::{About, Fact, StepId};
+use crate::inventory::{
+    Activity, Clock, Enablement, FileState, Inventory, Known, NodeInventory, Observation, Package, PackageState, Unit,
+};
+use crate::plan::Plan;
+
+/// From how many milliseconds on a clock is called wrong, beside what the measurement may be off: TLS and corosync bear
+/// seconds, and a round trip over a bad line is known to about one.
+pub(crate) const CLOCK_TOLERANCE: i64 = 2_000;
+
+impl About {
+    /// What this is on a node: a short text that is the same whenever the thing is the same. Unknown where it couldn't
+    /// be observed or wasn't asked for.
+    pub fn of(&self, node: &NodeInventory) -> Known<String> {
+        match self {
+            Self::Stamp => text(&node.stamp, |stamp| match stamp {
+                Some(stamp) => format!("{} of {}", stamp.node, stamp.cluster),
+                None => "none".to_owned(),
+            }),
+            Self::Hostname => node.hostname.clone(),
+            Self::Timezone => node.timezone.clone(),
+            Self::Clock => Known::Is(clock(&node.clock)),
+            Self::File(path) => node.files.get(path).map_or_else(not_asked, |state| text(state, file)),
+            Self::Package(name) => text(&node.packages, |packages| package(packages.get(name)).to_owned()),
+            Self::Unit(name) => match node.units.as_result() {
+                Ok(units) => units.get(name).map_or_else(not_asked, |of| Known::Is(unit(of))),
+                Err(why) => Known::Unknown(why.to_owned()),
+            },
+            Self::User(name) => text(&node.users, |users| match users.get(name) {
+                Some(user) => {
+                    let groups: Vec<_> = user.groups.iter().map(String::as_str).collect();
+                    format!("uid {}, groups {}", user.uid, groups.join(" "))
+                }
+                None => "absent".to_owned(),
+            }),
+            Self::Sysctl(key) => node.sysctl.get(key).map_or_else(not_asked, |value| {
+                text(value, |value| value.as_deref().map_or_else(|| "no such setting".to_owned(), words))
+            }),
+            Self::Swap(path) => text(&node.swaps, |swaps| match swaps.iter().find(|swap| swap.path == *path) {
+                Some(swap) => format!("{}, {}", swap.size, if swap.encrypted { "encrypted" } else { "in clear" }),
+                None => "none".to_owned(),
+            }),
+        }
+    }
+}
+
+fn text<T>(known: &Known<T>, of: impl FnOnce(&T) -> String) -> Known<String> {
+    match known {
+        Known::Is(value) => Known::Is(of(value)),
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    }
+}
+
+fn not_asked() -> Known<String> {
+    Known::Unknown("the node was not asked".to_owned())
+}
+
+/// The value with single spaces: the kernel prints tabs where people write spaces.
+pub(crate) fn words(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// By how much, to the unit: a clock that is off by eleven years is a second more or less at the next look.
+fn clock(clock: &Clock) -> String {
+    let off = clock.ahead.saturating_abs();
+    if off <= CLOCK_TOLERANCE.saturating_add(clock.uncertainty) {
+        return "right".to_owned();
+    }
+    let by = match off / 1_000 {
+        86_400.. => "days",
+        3_600.. => "hours",
+        60.. => "minutes",
+        _ => "seconds",
+    };
+    format!("{} by {by}", if clock.ahead > 0 { "ahead" } else { "behind" })
+}
+
+fn file(state: &FileState) -> String {
+    match state {
+        FileState::Absent => "absent".to_owned(),
+        FileState::File(file) => format!("file {} {} {}", file.mode, file.owner, file.sha256),
+        FileState::Link(target) => format!("link to {target}"),
+        FileState::Folder { mode, owner } => format!("folder {mode} {owner}"),
+        FileState::Other => "neither file nor folder".to_owned(),
+    }
+}
+
+/// Without its version, which an update may change between a look and an apply.
+fn package(package: Option<&Package>) -> &'static str {
+    match package.map(|package| package.state) {
+        Some(PackageState::Installed) => "installed",
+        Some(PackageState::Broken) => "half installed",
+        Some(PackageState::Removed) | None => "absent",
+    }
+}
+
+pub(crate) fn unit(unit: &Unit) -> String {
+    let enablement = match unit.enablement {
+        Enablement::Absent => return "absent".to_owned(),
+        Enablement::Enabled => "enabled",
+        Enablement::Disabled => "disabled",
+        Enablement::Masked => "masked",
+        Enablement::Other => "started by others",
+    };
+    let activity = match unit.activity {
+        Activity::Active => "running",
+        Activity::Inactive => "not running",
+        Activity::Failed => "failed",
+        Activity::Changing => "starting or stopping",
+    };
+    format!("{enablement}, {activity}")
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stamp => f.write_str("whose node it is"),
+            Self::Hostname => f.write_str("the hostname"),
+            Self::Timezone => f.write_str("the time zone"),
+            Self::Clock => f.write_str("the clock"),
+            Self::File(path) => write!(f, "{path}"),
+            Self::Package(name) => write!(f, "the package {name}"),
+            Self::Unit(name) => write!(f, "the unit {name}"),
+            Self::User(name) => write!(f, "the account {name}"),
+            Self::Sysctl(key) => write!(f, "the kernel's {key}"),
+            Self::Swap(path) => write!(f, "swap in {path}"),
+        }
+    }
+}
+
+impl Fact {
+    /// Whether it is still so.
+    pub fn holds(&self, node: &NodeInventory) -> Known<bool> {
+        self.about.of(node).map(|now| now == self.was)
+    }
+}
+
+/// The facts of a plan's steps that don't hold any more, each with its step and what is there now: if there is one, the
+/// plan has been overtaken. What can't be told any more doesn't hold.
+pub fn overtaken(plan: &Plan, inventory: &Inventory) -> Vec<(StepId, Fact, String)> {
+    let mut gone = Vec::new();
+    for step in &plan.steps {
+        let node = inventory.nodes.get(&step.id.node);
+        for fact in &step.basis {
+            let now = match node {
+                Some(Observation::Seen(node)) => fact.about.of(node),
+                Some(Observation::Silent(why)) => Known::Unknown(why.clone()),
+                None => not_asked(),
+            };
+            match now {
+                Known::Is(now) if now == fact.was => {}
+                Known::Is(now) => gone.push((step.id.clone(), fact.clone(), now)),
+                Known::Unknown(why) => {
+                    gone.push((step.id.clone(), fact.clone(), format!("can't be told any more: {why}")));
+                }
+            }
+        }
+    }
+    gone
+}

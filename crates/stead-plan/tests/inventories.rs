@@ -1,0 +1,248 @@
+//! Makes the inventories of the cases anew, for when what nodes tell has changed:
+//! `cargo test -p stead-plan --test inventories -- --ignored`.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use stead_plan::generation::{Ancestor, FORMAT, Stamp};
+use stead_plan::inventory::{Activity, Enablement, Inventory, Known, Observation, PackageState, Release, Timestamp};
+use stead_spec::Bytes;
+
+use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users};
+
+#[allow(dead_code, reason = "each test needs a part of it")]
+mod support;
+
+const TRIXIE: Release = Release::Trixie;
+
+/// How wrong a clock is whose battery is empty: 2015-01-01 instead of 2026-11-22.
+const SINCE_2015: i64 = -375_285_780_000;
+
+struct Case {
+    name: &'static str,
+    toml: String,
+    inventory: Inventory,
+    ancestors: Vec<Ancestor>,
+}
+
+fn case(name: &'static str, toml: &str, inventory: Inventory) -> Case {
+    Case { name, toml: toml.to_owned(), inventory, ancestors: Vec::new() }
+}
+
+/// A case of nodes that were as the file asks, until this happened.
+fn after(name: &'static str, change: impl FnOnce(&mut Inventory)) -> Case {
+    let mut inventory = converged(TOML, &TRIXIE);
+    change(&mut inventory);
+    case(name, TOML, inventory)
+}
+
+fn with(key: &str) -> String {
+    TOML.replace("[switch.sw1]\n", &format!("{key}\n\n[switch.sw1]\n"))
+}
+
+#[test]
+#[ignore = "it writes into the source tree"]
+fn write() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let cases = [beginnings(), changes(), clocks(), standing(), wishes()].into_iter().flatten();
+    for case in cases {
+        put(&root.join(case.name), &case).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    }
+}
+
+fn beginnings() -> Vec<Case> {
+    let (parsed, _) = spec(TOML.as_bytes());
+    let mut cut = fresh(&parsed, &TRIXIE);
+    packages(node(&mut cut, "node2")).get_mut("sudo").unwrap().state = PackageState::Broken;
+    units(node(&mut cut, "node2"))
+        .insert("apt-daily-upgrade.timer".to_owned(), unit(Enablement::Masked, Activity::Inactive));
+    vec![
+        case("fresh-debian-13", TOML, fresh(&parsed, &TRIXIE)),
+        case("fresh-debian-12", TOML, fresh(&parsed, &Release::Bookworm)),
+        case("fresh-cut", TOML, cut),
+        after("nothing-to-do", |_| {}),
+    ]
+}
+
+fn changes() -> Vec<Case> {
+    vec![
+        after("file-edited", |nodes| {
+            let files = &mut node(nodes, "node2").files;
+            let config = files.get_mut(camino::Utf8Path::new("/etc/chrony/chrony.conf")).unwrap();
+            let text = support::text(config).replace("makestep 1 3", "makestep 1 -1") + "# by hand\n";
+            *config = file(&text);
+        }),
+        after("hosts-edited", |nodes| {
+            let files = &mut node(nodes, "node1").files;
+            let hosts = files.get_mut(camino::Utf8Path::new("/etc/hosts")).unwrap();
+            let text = support::text(hosts).replace("10.10.0.2 node2.core\n", "");
+            *hosts = file(&("127.0.1.1 node1 printer\n".to_owned() + &text + "192.0.2.9 nas\n"));
+        }),
+        after("block-torn", |nodes| {
+            let files = &mut node(nodes, "node1").files;
+            let hosts = files.get_mut(camino::Utf8Path::new("/etc/hosts")).unwrap();
+            *hosts = file(&support::text(hosts).replace("# Managed by stead: the nodes end here\n", ""));
+        }),
+        after("package-removed", |nodes| {
+            packages(node(nodes, "node3")).get_mut("nftables").unwrap().state = PackageState::Removed;
+        }),
+        after("smartd-unmasked", |nodes| {
+            units(node(nodes, "node1"))
+                .insert("smartmontools.service".to_owned(), unit(Enablement::Enabled, Activity::Active));
+        }),
+        after("hidden", |nodes| {
+            node(nodes, "node1").packages = Known::Unknown("`dpkg-query` failed: the database is locked".to_owned());
+            node(nodes, "node2").stamp = Known::Unknown("stamp.json is no JSON".to_owned());
+        }),
+        after("swap-in-clear", |nodes| {
+            let swap = |size| stead_plan::host::facts::Swap { path: "/dev/sda5".into(), size, encrypted: false };
+            node(nodes, "node1").swaps = Known::Is(vec![swap(Bytes::gib(1))]);
+            let broken = packages(node(nodes, "node1"));
+            broken.get_mut("openssh-server").unwrap().state = PackageState::Broken;
+        }),
+    ]
+}
+
+fn clocks() -> Vec<Case> {
+    let (parsed, _) = spec(TOML.as_bytes());
+    let mut first = fresh(&parsed, &TRIXIE);
+    node(&mut first, "node2").clock.ahead = SINCE_2015;
+    vec![
+        after("clock-in-2015", |nodes| node(nodes, "node2").clock.ahead = SINCE_2015),
+        case("clock-in-2015-fresh", TOML, first),
+        after("clock-of-the-laptop", |nodes| {
+            for name in ["node1", "node2", "node3"] {
+                node(nodes, name).clock.ahead = 7_200_000;
+            }
+        }),
+    ]
+}
+
+fn standing() -> Vec<Case> {
+    let other = sum(b"another file");
+    let mut overtaken = after("two-admins", |nodes| {
+        for name in ["node1", "node2"] {
+            let generation = support::generation(5, &other);
+            let by = "you@desk".to_owned();
+            let at = Timestamp(1_795_341_780_000);
+            let generation = stead_plan::generation::Generation { by, at, ..generation };
+            node(nodes, name).generation = Known::Is(Some(generation));
+        }
+        node(nodes, "node3").generation = Known::Is(Some(support::generation(4, &sum(b"older"))));
+    });
+    overtaken.ancestors = vec![Ancestor { number: 4, digest: sum(b"older") }];
+    let mut behind = after("generation-behind", |nodes| {
+        node(nodes, "node1").generation = Known::Is(Some(support::generation(6, &other)));
+        node(nodes, "node2").generation = Known::Is(Some(support::generation(5, &sum(b"older"))));
+        node(nodes, "node3").generation = Known::Is(None);
+    });
+    behind.ancestors = vec![Ancestor { number: 6, digest: other.clone() }];
+    vec![
+        after("node-silent", |nodes| {
+            let silent = "ssh: connect to host 192.168.0.52 port 22: No route to host".to_owned();
+            nodes.nodes.insert(support::name("node3"), Observation::Silent(silent));
+        }),
+        after("foreign-stamp", |nodes| {
+            let cluster = "5b0e7d4c-2f43-4d57-8e11-9a3c2a6f1f10".parse().unwrap();
+            node(nodes, "node2").stamp = Known::Is(Some(Stamp { cluster, node: support::name("node1") }));
+        }),
+        after("wrong-node", |nodes| {
+            let stamp = node(nodes, "node3").stamp.clone();
+            node(nodes, "node2").stamp = stamp;
+        }),
+        after("other-systems", |nodes| {
+            node(nodes, "node1").system.release = Release::Other("Ubuntu 24.04.3 LTS".to_owned());
+            node(nodes, "node2").system.architecture =
+                stead_plan::inventory::Architecture::Other("riscv64".to_owned());
+        }),
+        after("newer-stead", |nodes| {
+            let newer = stead_plan::generation::Generation {
+                stead: "0.9.0".to_owned(),
+                format: FORMAT + 1,
+                ..support::generation(7, &other)
+            };
+            node(nodes, "node3").generation = Known::Is(Some(newer));
+        }),
+        overtaken,
+        behind,
+    ]
+}
+
+fn wishes() -> Vec<Case> {
+    let host = "[host]\nswap = \"4GiB\"\npackages = [\"htop\"]\nsysctl = { \"vm.swappiness\" = \"10\" }\n\
+                ntp = [\"192.168.0.1\", \"ntp.example.org\"]";
+    let more = with(host);
+    let (parsed, _) = spec(more.as_bytes());
+    let mut wanted = converged(TOML, &TRIXIE);
+    let asked = fresh(&parsed, &TRIXIE);
+    let (_, digest) = spec(TOML.as_bytes());
+    for name in ["node1", "node2", "node3"] {
+        let from = asked.seen().find(|(other, _)| other.as_ref() == name).unwrap().1;
+        let to = node(&mut wanted, name);
+        for (path, state) in &from.files {
+            to.files.entry(path.clone()).or_insert_with(|| state.clone());
+        }
+        to.sysctl.clone_from(&from.sysctl);
+        packages(to).remove("cryptsetup");
+        packages(to).remove("systemd-cryptsetup");
+    }
+    let from_before = |mut case: Case| {
+        case.ancestors = vec![Ancestor { number: 1, digest: digest.clone() }];
+        case
+    };
+    let mut smaller = converged(&more, &TRIXIE);
+    for name in ["node1", "node2", "node3"] {
+        node(&mut smaller, name).generation = Known::Is(Some(support::generation(1, &digest)));
+    }
+    let one_gib = more.replace("swap = \"4GiB\"", "swap = \"1GiB\"");
+    let mut without = converged(&more, &TRIXIE);
+    for name in ["node1", "node2", "node3"] {
+        node(&mut without, name).generation = Known::Is(Some(support::generation(1, &digest)));
+    }
+    let zone = TOML.replace("Europe/Paris", "America/Bogota");
+    vec![
+        from_before(case("swap-and-sysctl", &more, wanted)),
+        from_before(case("swap-of-another-size", &one_gib, smaller)),
+        from_before(case("swap-no-more", TOML, without)),
+        from_before(case("time-zone", &zone, converged(TOML, &TRIXIE))),
+        from_before(Case { ..admin_removed() }),
+    ]
+}
+
+fn admin_removed() -> Case {
+    let you = "[admin.you]\nkeys = [\"ssh-ed25519 \
+               AAAAC3NzaC1lZDI1NTE5AAAAIFZJAAmWCn50/SAG8AeDOO/8YDIoJP6IQiMcYJLvNieT you@desk\"]";
+    let mut inventory = converged(&with(you), &TRIXIE);
+    let (_, digest) = spec(TOML.as_bytes());
+    for name in ["node1", "node2", "node3"] {
+        let node = node(&mut inventory, name);
+        node.generation = Known::Is(Some(support::generation(1, &digest)));
+        node.files.insert("/etc/apt/apt.conf.d/70mine".into(), file("// mine\n"));
+        node.files.insert("/etc/sudoers.d/stead-old".into(), file_with("# Managed by stead\n", 0o440));
+        users(node).insert("debian".to_owned(), support::user("debian", 1_002));
+    }
+    case("admin-removed", TOML, inventory)
+}
+
+/// Writes a case: a line for each thing that a node tells, so that a difference can be read.
+fn put(folder: &Path, case: &Case) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("stead.toml"), &case.toml)?;
+    let mut text = format!("{{\n\"observed_at\": {},\n\"nodes\": {{\n", case.inventory.observed_at.0);
+    let nodes = case.inventory.nodes.iter().map(|(name, observation)| match observation {
+        Observation::Silent(why) => Ok(format!("\"{name}\": {{\"silent\": {}}}", serde_json::to_string(why)?)),
+        Observation::Seen(node) => {
+            let serde_json::Value::Object(fields) = serde_json::to_value(node)? else { return Err("no object".into()) };
+            let lines = fields.iter().map(|(key, value)| format!("  \"{key}\": {value}"));
+            let lines = lines.collect::<Vec<_>>().join(",\n");
+            Ok(format!("\"{name}\": {{\"seen\": {{\n{lines}\n}}}}"))
+        }
+    });
+    text += &nodes.collect::<Result<Vec<_>, Box<dyn Error>>>()?.join(",\n");
+    fs::write(folder.join("inventory.json"), text + "\n}\n}\n")?;
+    if !case.ancestors.is_empty() {
+        fs::write(folder.join("ancestors.json"), serde_json::to_string_pretty(&case.ancestors)? + "\n")?;
+    }
+    Ok(())
+}

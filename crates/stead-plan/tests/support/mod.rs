@@ -1,0 +1,288 @@
+//! Clusters as agents would tell of them: Debian as its installer leaves it, and nodes as the planner wants them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use sha2::{Digest, Sha256 as Hasher};
+use stead_plan::disks::{BlockDevice, Disk};
+use stead_plan::generation::{FORMAT, Generation, Stamp};
+use stead_plan::host::facts::{Swap, User};
+use stead_plan::inventory::{
+    Activity, Architecture, Clock, Enablement, File, FileState, Inventory, Known, Mode, NodeInventory, Observation,
+    Package, PackageState, Release, System, Timestamp, Unit, Watchdog,
+};
+use stead_plan::network::facts::{Nic, Route};
+use stead_plan::op::Op;
+use stead_plan::plan::{Asked, Plan, plan, questions};
+use stead_spec::units::{NodeName, Sha256};
+use stead_spec::{Bytes, Spec};
+
+/// The cluster file that cases start from.
+pub(crate) const TOML: &str = include_str!("stead.toml");
+
+/// 2026-11-22 14:03 UTC.
+pub(crate) const NOW: Timestamp = Timestamp(1_795_356_180_000);
+
+/// A cluster file and its digest.
+pub(crate) fn spec(toml: &[u8]) -> (Spec, Sha256) {
+    let parsed = stead_spec::parse("stead.toml", toml);
+    let (spec, _) = parsed.unwrap_or_else(|report| panic!("{:?}", report.diagnostics()));
+    (spec, sum(toml))
+}
+
+pub(crate) fn sum(bytes: &[u8]) -> Sha256 {
+    let hex: String = Hasher::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.parse().unwrap()
+}
+
+pub(crate) fn name(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
+
+/// A file of root's that everybody may read.
+pub(crate) fn file(text: &str) -> Known<FileState> {
+    file_with(text, 0o644)
+}
+
+/// A file of root's. What others may not read has no text.
+pub(crate) fn file_with(text: &str, mode: u16) -> Known<FileState> {
+    let readable = mode & 0o004 != 0;
+    let (owner, sha256) = ("root:root".to_owned(), sum(text.as_bytes()));
+    Known::Is(FileState::File(File { mode: Mode(mode), owner, sha256, text: readable.then(|| text.to_owned()) }))
+}
+
+fn folder(mode: u16) -> Known<FileState> {
+    Known::Is(FileState::Folder { mode: Mode(mode), owner: "root:root".to_owned() })
+}
+
+pub(crate) fn unit(enablement: Enablement, activity: Activity) -> Unit {
+    Unit { enablement, activity }
+}
+
+fn installed(version: &str) -> Package {
+    Package { version: version.to_owned(), state: PackageState::Installed }
+}
+
+/// Nodes as Debian's installer leaves them, named `debian`.
+pub(crate) fn fresh(spec: &Spec, release: &Release) -> Inventory {
+    let nodes = spec.nodes().keys().map(|name| {
+        let node = fresh_node(spec, name, release);
+        (name.clone(), Observation::Seen(Box::new(node)))
+    });
+    Inventory { observed_at: NOW, nodes: nodes.collect() }
+}
+
+fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory {
+    let node = &spec.nodes()[name];
+    let trixie = *release == Release::Trixie;
+    let questions = questions(spec, name);
+    let mut files: BTreeMap<_, _> =
+        questions.files.iter().map(|path| (path.clone(), Known::Is(FileState::Absent))).collect();
+    let hosts = "127.0.0.1\tlocalhost\n127.0.1.1\tdebian.home.arpa\tdebian\n\n# The following lines are desirable for \
+                 IPv6 capable hosts\n::1     localhost ip6-localhost ip6-loopback\n";
+    let sshd = "# This is the sshd server system-wide configuration file.\n\nInclude /etc/ssh/sshd_config.d/*.conf\n\n\
+                #AuthorizedKeysFile\t.ssh/authorized_keys .ssh/authorized_keys2\nKbdInteractiveAuthentication no\n\
+                UsePAM yes\n";
+    let fstab = "# <file system> <mount point>   <type>  <options>       <dump>  <pass>\n\
+                 UUID=4a0e7f9e-58c4-4b2d-8c3f-3f1d5c1a7b42 /               ext4    errors=remount-ro 0       1\n";
+    files.extend([("/etc/hosts", hosts), ("/etc/ssh/sshd_config", sshd), ("/etc/fstab", fstab)].map(|(path, text)| {
+        (path.into(), file(text))
+    }));
+    let running = unit(Enablement::Enabled, Activity::Active);
+    let mut units: BTreeMap<String, Unit> = questions
+        .units
+        .iter()
+        .map(|name| (name.clone(), unit(Enablement::Absent, Activity::Inactive)))
+        .collect();
+    units.extend(["ssh.service", "apt-daily-upgrade.timer"].map(|name| (name.to_owned(), running.clone())));
+    let versions = if trixie { ("257.9-1~deb13u1", "2025b-4+deb13u1") } else { ("252.39-1~deb12u1", "2025b-0+deb12u2") };
+    let mut packages: BTreeMap<String, Package> =
+        ["systemd", "systemd-timesyncd"].map(|name| (name.to_owned(), installed(versions.0))).into();
+    packages.insert("tzdata".to_owned(), installed(versions.1));
+    packages.insert("openssh-server".to_owned(), installed(if trixie { "1:10.0p1-7" } else { "1:9.2p1-2+deb12u7" }));
+    packages.insert("sudo".to_owned(), installed(if trixie { "1.9.16p2-3" } else { "1.9.13p3-1+deb12u2" }));
+    let nics = node.nics.values().zip(1..).map(|(mac, number)| Nic {
+        name: format!("enp{number}s0"),
+        index: number + 1,
+        mac: Some(*mac),
+        driver: Some("igc".to_owned()),
+        kind: None,
+        speed: Some(1_000),
+        up: number == 1,
+        carrier: (number == 1).then_some(true),
+        mtu: 1_500,
+        master: None,
+        addresses: if number == 1 { node.addresses.values().copied().collect() } else { Vec::new() },
+    });
+    NodeInventory {
+        system: System {
+            release: release.clone(),
+            architecture: Architecture::Amd64,
+            kernel: if trixie { "6.12.48+deb13-amd64" } else { "6.1.0-40-amd64" }.to_owned(),
+            boot_id: format!("5b0c1c5e-7f2e-4d3c-9a77-0000000000{:02x}", node.number.get()),
+            cpus: 4,
+            memory: Bytes::new(16_594_000_000),
+            free: Known::Is(Bytes::gib(180)),
+        },
+        clock: Clock { ahead: 12, uncertainty: 3, synchronised: Known::Is(true) },
+        stamp: Known::Is(None),
+        generation: Known::Is(None),
+        hostname: Known::Is("debian".to_owned()),
+        timezone: Known::Is("Etc/UTC".to_owned()),
+        packages: Known::Is(packages),
+        updates: None,
+        units: Known::Is(units),
+        files,
+        users: Known::Is(BTreeMap::new()),
+        sysctl: questions.sysctl.iter().map(|key| (key.clone(), Known::Is(Some("60".to_owned())))).collect(),
+        swaps: Known::Is(Vec::new()),
+        watchdogs: Known::Is(vec![Watchdog {
+            name: "watchdog0".to_owned(),
+            identity: "iTCO_wdt".to_owned(),
+            timeout: 30,
+        }]),
+        nics: Known::Is(nics.collect()),
+        routes: Known::Is(vec![Route {
+            to: "default".to_owned(),
+            gateway: Some("192.168.0.1".to_owned()),
+            dev: Some("enp1s0".to_owned()),
+            protocol: Some("static".to_owned()),
+        }]),
+        disks: Known::Is(vec![os_disk(node.number.get())]),
+    }
+}
+
+fn os_disk(number: u8) -> Disk {
+    let root = BlockDevice {
+        name: "sda1".to_owned(),
+        kind: "part".to_owned(),
+        size: Bytes::gib(232),
+        content: Some("ext4".to_owned()),
+        label: None,
+        uuid: Some("4a0e7f9e-58c4-4b2d-8c3f-3f1d5c1a7b42".to_owned()),
+        mounts: vec!["/".to_owned()],
+        children: Vec::new(),
+    };
+    Disk {
+        name: "sda".to_owned(),
+        ids: vec![format!("ata-EXAMPLE_SSD_250GB_OS{number}")],
+        serial: Some(format!("OS{number}")),
+        wwn: None,
+        model: Some("EXAMPLE SSD 250GB".to_owned()),
+        size: Bytes::new(250_059_350_016),
+        rotational: false,
+        read_only: false,
+        removable: false,
+        transport: Some("sata".to_owned()),
+        mounts: Vec::new(),
+        holders: Known::Is(Vec::new()),
+        children: vec![root],
+        signatures: None,
+        blkid: None,
+        exclusive: None,
+        ends: None,
+    }
+}
+
+/// Nodes as the planner wants them, with this generation: every file as the plan for fresh ones writes it, and
+/// everything else as the cluster file asks.
+pub(crate) fn converged(toml: &str, release: &Release) -> Inventory {
+    let (spec, digest) = spec(toml.as_bytes());
+    let mut inventory = fresh(&spec, release);
+    let plan = plan(&Asked { spec: &spec, digest: &digest, ancestors: &[] }, &inventory);
+    for name in spec.nodes().keys() {
+        settle(&spec, &digest, &plan, name, node(&mut inventory, name.as_ref()));
+    }
+    inventory
+}
+
+/// A node that answered.
+pub(crate) fn node<'i>(inventory: &'i mut Inventory, name: &str) -> &'i mut NodeInventory {
+    match inventory.nodes.get_mut(name) {
+        Some(Observation::Seen(node)) => node,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut NodeInventory) {
+    let asked = questions(spec, name).files;
+    for op in plan.steps.iter().filter(|step| step.id.node == *name).flat_map(|step| &step.ops) {
+        match op {
+            Op::Write(write) if asked.contains(&write.path) => {
+                node.files.insert(write.path.clone(), file_with(&write.text, write.mode.0));
+            }
+            Op::Folder { path, mode } => {
+                node.files.insert(path.clone(), folder(mode.0));
+            }
+            _ => {}
+        }
+    }
+    node.stamp = Known::Is(Some(Stamp { cluster: spec.cluster().id, node: name.clone() }));
+    node.generation = Known::Is(Some(generation(1, digest)));
+    node.hostname = Known::Is(name.to_string());
+    node.timezone = Known::Is(spec.cluster().timezone.to_string());
+    let mut packages = packages(node).clone();
+    packages.remove("systemd-timesyncd");
+    let mut wanted: Vec<&str> =
+        vec!["chrony", "ethtool", "nftables", "smartmontools", "unattended-upgrades", "cryptsetup"];
+    wanted.push("systemd-cryptsetup");
+    wanted.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
+    packages.extend(wanted.into_iter().map(|name| (name.to_owned(), installed("1.0-1"))));
+    node.packages = Known::Is(packages);
+    units(node).insert("chrony.service".to_owned(), unit(Enablement::Enabled, Activity::Active));
+    units(node).insert("smartmontools.service".to_owned(), unit(Enablement::Masked, Activity::Inactive));
+    let users = spec.admins().keys().zip(1_000..).map(|(admin, uid)| (admin.to_string(), user(admin.as_ref(), uid)));
+    node.users = Known::Is(users.collect());
+    let sysctl = spec.host().sysctl.iter();
+    node.sysctl = sysctl.map(|(key, value)| (key.to_string(), Known::Is(Some(value.clone())))).collect();
+    if let Some(size) = spec.host().swap {
+        let size = Bytes::new(size.get() - 4_096);
+        node.swaps = Known::Is(vec![Swap { path: "/dev/dm-0".into(), size, encrypted: true }]);
+        units(node).insert(r"dev-mapper-stead\x2dswap.swap".to_owned(), unit(Enablement::Other, Activity::Active));
+    }
+}
+
+/// An account of the group sudo.
+pub(crate) fn user(name: &str, uid: u32) -> User {
+    let groups = BTreeSet::from([name.to_owned(), "sudo".to_owned()]);
+    User { uid, home: Utf8Path::new("/home").join(name), shell: "/bin/bash".to_owned(), groups }
+}
+
+/// What was applied, on 2026-11-20.
+pub(crate) fn generation(number: u64, digest: &Sha256) -> Generation {
+    Generation {
+        number,
+        digest: digest.clone(),
+        at: Timestamp(1_795_212_240_000),
+        by: "me@laptop".to_owned(),
+        stead: "0.1.0".to_owned(),
+        format: FORMAT,
+    }
+}
+
+pub(crate) fn packages(node: &mut NodeInventory) -> &mut BTreeMap<String, Package> {
+    known(&mut node.packages)
+}
+
+pub(crate) fn units(node: &mut NodeInventory) -> &mut BTreeMap<String, Unit> {
+    known(&mut node.units)
+}
+
+pub(crate) fn users(node: &mut NodeInventory) -> &mut BTreeMap<String, User> {
+    known(&mut node.users)
+}
+
+fn known<T>(known: &mut Known<T>) -> &mut T {
+    match known {
+        Known::Is(value) => value,
+        Known::Unknown(why) => panic!("{why}"),
+    }
+}
+
+/// The text of a file.
+pub(crate) fn text(state: &Known<FileState>) -> String {
+    match state {
+        Known::Is(FileState::File(File { text: Some(text), .. })) => text.clone(),
+        other => panic!("{other:?}"),
+    }
+}
