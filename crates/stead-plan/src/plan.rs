@@ -136,6 +136,17 @@ pub struct Unknown {
 }
 
 impl Plan {
+    /// What of it is this layer's, and what keeps the cluster file, which comes before every layer.
+    #[must_use]
+    pub fn only(mut self, layer: Layer) -> Self {
+        self.steps.retain(|step| step.id.layer == layer);
+        for step in &mut self.steps {
+            step.after.retain(|before| before.layer == layer);
+        }
+        self.leftovers.retain(|leftover| leftover.layer == layer);
+        self
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.keep.is_none() && self.steps.is_empty() && self.refusals.is_empty()

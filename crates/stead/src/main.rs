@@ -1,12 +1,23 @@
 //! `stead`: three ordinary PCs, one personal cluster, one file.
 
+mod adopt;
+mod agent;
+mod apply;
 mod ask;
 mod check;
+mod cluster;
 mod cluster_file;
+mod difference;
 mod identities;
+mod init;
 mod keys;
 mod lab;
+mod log;
+mod node;
+mod plan;
 mod print;
+mod progress;
+mod run;
 mod schema;
 
 use std::process::ExitCode;
@@ -26,14 +37,29 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at PCs, and write a cluster file to begin with. Changes nothing.
+    Init(init::Arguments),
     /// The cluster file: every mistake at once, each with its place and what to do.
     Check(check::Arguments),
+    /// What differs from the cluster file, and what would be done about it. Changes nothing.
+    Plan(plan::Arguments),
+    /// Do what the plan says, and look whether it is so.
+    Apply(apply::Arguments),
+    /// Fetch the cluster file and the sealed secrets from a node: a lost laptop loses nothing.
+    Adopt(adopt::Arguments),
+    /// What was applied from this computer, and how it went.
+    Log(log::Arguments),
+    /// One PC.
+    Node(node::Arguments),
     /// The shape of the cluster file: a JSON Schema for editors, or every key in words.
     Schema(schema::Arguments),
     /// Who can open the cluster's sealed secrets, and the recovery sheet.
     Keys(keys::Arguments),
     /// A virtual cluster on this one machine, with every plug to pull.
     Lab(lab::Arguments),
+    /// This program on a node, started by stead over ssh.
+    #[command(hide = true)]
+    Agent,
 }
 
 /// Wrong usage, as in DESIGN.md; clap's own number for it is 2, which means "differs" here.
@@ -51,6 +77,13 @@ fn main() -> ExitCode {
     };
     let mut printer = Printer::default();
     let result = match arguments.command {
+        Command::Init(arguments) => init::run(&arguments, &mut printer),
+        Command::Plan(arguments) => plan::run(&arguments, &mut printer),
+        Command::Apply(arguments) => apply::run(&arguments, &mut printer),
+        Command::Adopt(arguments) => adopt::run(&arguments, &mut printer),
+        Command::Log(arguments) => log::run(&arguments, &mut printer),
+        Command::Node(arguments) => node::run(&arguments, &mut printer),
+        Command::Agent => agent::run(&mut printer),
         Command::Check(arguments) => check::run(&arguments, &mut printer),
         Command::Schema(arguments) => schema::run(&arguments, &mut printer).map(|()| ExitCode::SUCCESS),
         Command::Keys(arguments) => keys::run(&arguments, &mut printer),
@@ -72,8 +105,10 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         error.downcast_ref::<stead_apply::secrets::SecretsError>().and_then(stead_apply::secrets::SecretsError::hint);
     let nobody = error.downcast_ref::<ask::Nobody>().map(|nobody| nobody.next.to_owned());
     let advised = error.downcast_ref::<Advised>().map(|advised| advised.next.clone());
+    let lost = error.downcast_ref::<stead_apply::reach::Lost>().and_then(|lost| lost.hint.clone());
     of_lab
         .or(of_secrets)
+        .or(lost)
         .or(nobody)
         .or(advised)
         .or_else(|| error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.to_owned()))

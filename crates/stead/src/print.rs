@@ -55,6 +55,21 @@ impl Printer {
         let _ = writeln!(self.err, "error: {error}{rest}");
     }
 
+    /// A part of a plan in its colour.
+    pub(crate) fn paint(&self, tone: stead_plan::plan::Tone, text: &str) -> String {
+        use stead_plan::plan::Tone;
+        let code = match tone {
+            Tone::Heading | Tone::Nodes => "1",
+            Tone::Added => "32",
+            Tone::Removed => "31",
+            Tone::Danger => "1;31",
+            Tone::Caution => "33",
+            Tone::Reason | Tone::Action | Tone::Calm => "2",
+            Tone::Title => return text.to_owned(),
+        };
+        if self.color && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
     /// A word in its tone's colour, where there is a terminal that shows colours.
     pub(crate) fn tone(&self, tone: Tone, word: &str) -> String {
         let code = match tone {

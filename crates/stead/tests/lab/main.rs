@@ -1,8 +1,11 @@
-//! The lab's own cases: every fault does what it says, seen from inside the nodes, and its opposite undoes it.
+//! The lab's own cases: every fault does what it says, seen from inside the nodes, and its opposite undoes it. And what
+//! is done to the nodes: each layer, and what breaks it.
 #![allow(clippy::disallowed_methods, reason = "tests start what they test")]
 #![allow(clippy::print_stderr, reason = "what a failed case shows of its lab")]
 
+mod cluster;
 mod disks;
+mod host;
 mod lifecycle;
 mod network;
 mod outside;

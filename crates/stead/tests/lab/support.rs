@@ -66,29 +66,35 @@ impl Drop for TestLab {
 
 /// The shared lab, three nodes of Debian 13, as it was when it was fresh.
 pub(crate) fn fresh() -> TestLab {
-    let dir = run_dir().join("shared");
-    let lock = File::create(run_dir().join("shared.lock")).expect("lock");
-    lock.lock().expect("lock");
-    let lab = match Lab::open(&dir, Path::new(STEAD)) {
-        Ok(lab) if lab.status().expect("status").snapshots.iter().any(|name| name == FRESH) => lab,
-        Ok(_) => {
-            Lab::destroy(&dir).expect("what an interrupted case left");
-            build_shared(&dir)
-        }
-        Err(_) => build_shared(&dir),
-    };
-    let lab = TestLab { lab, own: false, _lock: Some(lock) };
+    let lab = shared("shared", &small(), FRESH, |_| ());
     lab.load(FRESH);
     lab
 }
 
-fn build_shared(dir: &Path) -> Lab {
-    let lab = boot(dir, &small());
+/// A lab that cases share, with this picture of it; the first case that wants it has it made and prepared. The other
+/// shared labs are switched off: there are cores for one.
+pub(crate) fn shared(name: &str, config: &LabConfig, picture: &str, prepare: impl FnOnce(&TestLab)) -> TestLab {
+    let lock = File::create(run_dir().join("shared.lock")).expect("lock");
+    lock.lock().expect("lock");
+    for other in ["shared", "cluster"].into_iter().filter(|other| *other != name) {
+        if let Ok(lab) = Lab::open(&run_dir().join(other), Path::new(STEAD)) {
+            lab.power(&lab.nodes().expect("nodes"), PowerAction::Off).expect("power off");
+        }
+    }
+    let dir = run_dir().join(name);
+    let there = |lab: &Lab| lab.status().expect("status").snapshots.iter().any(|name| name == picture);
+    match Lab::open(&dir, Path::new(STEAD)) {
+        Ok(lab) if there(&lab) => return TestLab { lab, own: false, _lock: Some(lock) },
+        Ok(_) => drop(Lab::destroy(&dir).expect("what an interrupted case left")),
+        Err(_) => {}
+    }
+    let lab = TestLab { lab: boot(&dir, config), own: false, _lock: Some(lock) };
     // Every case goes on from this picture: what a boot does after its ssh is there should not be done in each of them.
     for node in lab.nodes().expect("nodes") {
         lab.run(&node, "systemctl is-system-running --wait || true; udevadm settle").expect("booted");
     }
-    lab.request(&Request::Save { name: FRESH.into() }).expect("save");
+    prepare(&lab);
+    lab.request(&Request::Save { name: picture.into() }).expect("save");
     lab
 }
 

@@ -1,0 +1,234 @@
+//! The layer `host`, and what every layer goes through: look, plan, act, and being cut in the middle of it.
+
+use std::fs;
+
+use stead_lab::protocol::Request;
+
+use crate::cluster::{Home, applied, assert_code, cut_power, err, kill_agent, out};
+use crate::support::{eventually, fresh};
+
+const NODES: [&str; 3] = ["node1", "node2", "node3"];
+
+/// What the cases about cuts take away, so that the next apply has packages to install.
+const REMOVE: &str = "DEBIAN_FRONTEND=noninteractive apt-get remove -y ethtool smartmontools";
+
+/// What is said when the installation begins.
+const INSTALLS: &str = "apt-get install";
+
+#[test]
+fn plain_debian_13_and_12_become_nodes_and_the_second_plan_is_empty() {
+    let cluster = applied();
+    cluster.home.settled();
+    for node in NODES {
+        assert_eq!(cluster.on(node, "hostname; timedatectl show -p Timezone --value"), format!("{node}\nEurope/Paris"));
+        assert_eq!(cluster.on(node, "getent hosts node2.core").split_whitespace().next(), Some("10.10.0.2"));
+        assert!(!cluster.on(node, "getent ahostsv4 $(hostname)").contains("127.0"), "its own name is no loopback");
+        cluster.on(node, "systemctl is-active chrony && sudo -n -u me sudo -n true && id -nG me | grep -qw sudo");
+        cluster.on(node, "sshd -T | grep -q 'authorizedkeysfile.*/etc/ssh/authorized_keys.d/%u'");
+        assert_eq!(cluster.on(node, "systemctl is-enabled smartmontools || true"), "masked");
+        cluster.on(node, "unattended-upgrade --dry-run --debug 2>&1 | grep -q 'glusterfs-server'");
+        cluster.on(node, "swapon --show=NAME --noheadings | grep -q dm- || swapon --show | grep -q stead");
+        cluster.on(node, "grep -q '^10$' /proc/sys/vm/swappiness");
+        cluster.on(node, "journalctl -t stead -o cat | grep -q packages");
+        // The cluster file and the sealed secrets lie there, and no secret does.
+        assert_eq!(cluster.on(node, "cat /var/lib/stead/generations/current/stead.toml"), cluster.home.text().trim());
+        assert!(!cluster.works(node, "grep -rqs 'PRIVATE KEY\\|AGE-SECRET-KEY' /var/lib/stead/generations /etc"));
+    }
+    // Time comes from each other where there is no internet.
+    cluster.ask(Request::WanOpen(false));
+    cluster.until(
+        "node3",
+        "chronyc -n sources | grep -q '^^[*+].192.168.0.5[01]' || chronyc -n tracking | grep -q 'Stratum *: *10'",
+    );
+    // The admin's key lets in, as the admin.
+    let key = cluster.home.dir.join("id_ed25519");
+    let config = cluster.path().join("ssh_config");
+    let login = std::process::Command::new("ssh")
+        .args(["-F".as_ref(), config.as_os_str(), "-i".as_ref(), key.as_os_str()])
+        .args(["-o", "ControlPath=none", "-o", "User=me", "me@node2", "sudo -n id -u"])
+        .output()
+        .expect("ssh");
+    assert_eq!(out(&login).trim(), "0", "{}", err(&login));
+}
+
+#[test]
+fn drift_gives_exactly_the_steps_that_right_it() {
+    let cluster = applied();
+    cluster.on("node1", "echo '# mine' >> /etc/sysctl.d/90-stead.conf");
+    cluster.on("node1", "sed -i /node2.core/d /etc/hosts");
+    cluster.on("node2", "DEBIAN_FRONTEND=noninteractive apt-get remove -y ethtool");
+    cluster.on("node3", "systemctl unmask smartmontools && systemctl start --no-block smartmontools");
+    let (steps, code) = cluster.home.planned();
+    assert_eq!(
+        steps,
+        ["host/node1/hosts", "host/node1/sysctl", "host/node2/packages", "host/node3/mask-smartmontools"],
+        "and nothing else"
+    );
+    assert_eq!(code, 2);
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+    assert!(!cluster.works("node1", "grep -q mine /etc/sysctl.d/90-stead.conf"));
+    cluster.on("node2", "ethtool --version");
+    assert_eq!(cluster.on("node3", "systemctl is-enabled smartmontools || true"), "masked");
+    assert!(!cluster.works("node3", "systemctl is-active smartmontools"));
+}
+
+#[test]
+fn a_clock_in_2015_is_set_from_the_other_nodes() {
+    let cluster = applied();
+    cluster.on("node2", "date -s 2015-01-01T00:00:00Z");
+    assert_eq!(cluster.on("node2", "date -u +%Y"), "2015", "the clock is wrong");
+    assert_eq!(cluster.home.planned(), (vec!["host/node2/clock".to_owned()], 2));
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+    assert_ne!(cluster.on("node2", "date -u +%Y"), "2015");
+}
+
+#[test]
+fn a_killed_stead_leaves_its_command_to_end_and_the_next_apply_finds_it_done() {
+    let cluster = applied();
+    cluster.on("node1", REMOVE);
+    // Killed as the installation begins: the agent ends it, and nobody hears how.
+    cluster.home.apply_until(INSTALLS).kill();
+    cluster.until("node1", "ethtool --version && ! pgrep -f '/agent/stead-[0-9a-f]* agent'");
+    let (steps, _) = cluster.home.planned();
+    assert!(!steps.iter().any(|step| step == "host/node1/packages"), "it was done, unreported: {steps:?}");
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+}
+
+#[test]
+fn a_killed_agent_is_told_of_and_the_next_apply_finishes_its_job() {
+    let cluster = applied();
+    cluster.on("node2", REMOVE);
+    let apply = cluster.home.apply_until(INSTALLS);
+    kill_agent(&cluster, "node2");
+    let (code, said) = apply.ends();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("node2") && said.contains("may or may not"), "{said}");
+    eventually("an apply that converges", || cluster.home.stead(&["apply", "--yes"]).status.code() == Some(0));
+    cluster.home.settled();
+}
+
+#[test]
+fn a_power_cut_in_the_middle_is_finished_by_the_next_apply() {
+    let cluster = applied();
+    cluster.on("node3", REMOVE);
+    let apply = cluster.home.apply_until(INSTALLS);
+    cut_power(&cluster, "node3");
+    let (code, said) = apply.ends();
+    assert_eq!(code, Some(1), "{said}");
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+}
+
+#[test]
+fn a_node_that_does_not_answer_neither_blocks_nor_hides_the_others() {
+    let cluster = applied();
+    cluster.on("node1", "sed -i /node2.core/d /etc/hosts");
+    cluster.ask(Request::Freeze { node: "node2".into() });
+    let output = cluster.home.stead(&["plan"]);
+    assert_code(&output, 3);
+    assert!(out(&output).contains("/etc/hosts") && out(&output).contains("node2"), "{}", out(&output));
+    // Two of three are a majority: what can be done is done.
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 3);
+    cluster.on("node1", "grep -q node2.core /etc/hosts");
+    cluster.ask(Request::Thaw { node: "node2".into() });
+    cluster.up(&["node2"]);
+    cluster.home.settled();
+}
+
+#[test]
+fn of_two_admins_with_different_files_the_second_is_refused_with_the_difference() {
+    let cluster = applied();
+    let other = Home::new(&cluster, "other");
+    other.copy_of(&cluster.home);
+    cluster.home.edit("\"vm.swappiness\" = \"10\"", "\"vm.swappiness\" = \"20\"");
+    other.edit("updates = \"04:30\"", "updates = \"05:30\"");
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    for arguments in [&["plan"][..], &["apply", "--yes"]] {
+        let output = other.stead(arguments);
+        assert_code(&output, 1);
+        let said = out(&output) + &err(&output);
+        assert!(said.contains("swappiness\" = \"20\"") && said.contains("05:30") && said.contains("adopt"), "{said}");
+    }
+    assert_eq!(cluster.on("node1", "cat /proc/sys/vm/swappiness"), "20", "nothing was undone");
+    // The second takes what the first applied, and puts its own change on top; then the first one is the second.
+    fs::rename(other.file(), other.dir.join("mine.toml")).expect("aside");
+    fs::remove_file(other.dir.join("stead.secrets")).expect("aside");
+    assert_code(&other.stead(&["adopt", "node1"]), 0);
+    other.edit("updates = \"04:30\"", "updates = \"05:30\"");
+    assert_code(&other.stead(&["apply", "--yes"]), 0);
+    let output = cluster.home.stead(&["plan"]);
+    assert_code(&output, 1);
+    other.settled();
+}
+
+#[test]
+fn a_burned_laptop_costs_nothing_with_the_sheet_and_one_node_left() {
+    let cluster = applied();
+    let sheet = fs::read_to_string(cluster.home.dir.join("sheet.txt")).expect("the sheet");
+    let laptop = Home::new(&cluster, "laptop");
+    fs::write(laptop.dir.join("sheet.txt"), sheet).expect("the sheet, typed in");
+    // The new laptop's key is let in by hand, at the node.
+    laptop.make_key();
+    cluster.power_of(&["node1", "node3"], stead_lab::protocol::PowerAction::Off);
+    assert_code(&laptop.stead(&["adopt", "node2"]), 0);
+    assert_eq!(laptop.text(), cluster.home.text());
+    let opened = laptop.stead(&["keys", "add", "me", &laptop.public_key(), "--identity", "sheet.txt", "--yes"]);
+    assert_code(&opened, 0);
+    cluster.power_of(&["node1", "node3"], stead_lab::protocol::PowerAction::On);
+    cluster.up(&NODES);
+    assert_code(&laptop.stead(&["apply", "--yes"]), 0);
+    laptop.settled();
+    let key = laptop.public_key();
+    let key = key.split(' ').nth(1).expect("a key");
+    cluster.on("node3", &format!("grep -q {key} /etc/ssh/authorized_keys.d/me"));
+}
+
+#[test]
+fn init_finds_the_switches_and_writes_a_file_that_is_good() {
+    let lab = fresh();
+    let home = Home::new(&lab, "init");
+    home.make_key();
+    let output = home.stead(&["init", "node1", "node2", "node3", "--admin-key", "id_ed25519.pub"]);
+    assert_code(&output, 0);
+    assert_code(&home.stead(&["check"]), 0);
+    let text = home.text();
+    for n in 1..=3 {
+        for switch in 1..=3 {
+            let nic = format!("52:54:00:00:0{n}:0{switch}");
+            assert!(text.contains(&nic), "{nic} is in\n{text}");
+        }
+    }
+    let spec = stead_spec::parse("stead.toml", text.as_bytes()).expect("a good file").0;
+    for node in spec.nodes().values() {
+        assert_eq!(node.nics.len(), 3);
+        let ends: Vec<_> = node.nics.values().map(|mac| mac.to_string()[15..].to_owned()).collect();
+        let first: Vec<_> = spec
+            .nodes()
+            .values()
+            .next()
+            .expect("a node")
+            .nics
+            .values()
+            .map(|mac| mac.to_string()[15..].to_owned())
+            .collect();
+        assert_eq!(ends, first, "each switch has the same NIC of each node");
+        assert_eq!(node.disks.len(), 3, "the OS disk is not among them");
+    }
+    // Nothing was changed.
+    assert!(!lab.works("node1", "ip -4 route show | grep -q fe80; test -e /var/lib/stead/stamp.json"));
+}
+
+#[test]
+fn a_stranger_s_node_is_refused() {
+    let cluster = applied();
+    let stamp = "/var/lib/stead/stamp.json";
+    cluster.on("node2", &format!("sed -i 's/7a2f0c86/00000000/' {stamp}"));
+    let output = cluster.home.stead(&["apply", "--yes"]);
+    assert_code(&output, 1);
+    let said = out(&output) + &err(&output);
+    assert!(said.contains("00000000-29a5-44cb-9a43-5a4b6f1f8f11") && said.contains("node2"), "{said}");
+    assert!(cluster.works("node2", &format!("grep -q 00000000 {stamp}")), "and left alone");
+}
