@@ -82,7 +82,7 @@ fn changes() -> Vec<Case> {
         after("block-torn", |nodes| {
             let files = &mut node(nodes, "node1").files;
             let hosts = files.get_mut(camino::Utf8Path::new("/etc/hosts")).unwrap();
-            *hosts = file(&support::text(hosts).replace("# Managed by stead: the nodes end here\n", ""));
+            *hosts = file(&support::text(hosts).replace("# Managed by stead: nodes, to here\n", ""));
         }),
         after("package-removed", |nodes| {
             packages(node(nodes, "node3")).get_mut("nftables").unwrap().state = PackageState::Removed;
@@ -153,8 +153,7 @@ fn standing() -> Vec<Case> {
         }),
         after("other-systems", |nodes| {
             node(nodes, "node1").system.release = Release::Other("Ubuntu 24.04.3 LTS".to_owned());
-            node(nodes, "node2").system.architecture =
-                stead_plan::inventory::Architecture::Other("riscv64".to_owned());
+            node(nodes, "node2").system.architecture = stead_plan::inventory::Architecture::Other("riscv64".to_owned());
         }),
         after("newer-stead", |nodes| {
             let newer = stead_plan::generation::Generation {

@@ -124,12 +124,13 @@ fn outputs() {
 
 #[test]
 fn marks() {
-    let block = "mine\n# Managed by stead: x begin here\n# Managed by stead: x end here\n";
+    let block = "mine\n# Managed by stead: x, from here\n# Managed by stead: x, to here\n";
     for (path, text) in [("/etc/a.json", "{\"a\": 1}"), ("/etc/a", "// Managed by stead\n"), ("/etc/a", block)] {
         assert_eq!(breaches(|plan| last(plan).ops.push(write(path, text))), Vec::<String>::new());
     }
-    let torn = "mine\n# Managed by stead: x begin here\n";
-    for (path, text) in [("/etc/a.json", "no"), ("/etc/a", ""), ("/etc/a", "a\n# Managed by stead\n"), ("/etc/a", torn)] {
+    let torn = "mine\n# Managed by stead: x, from here\n";
+    for (path, text) in [("/etc/a.json", "no"), ("/etc/a", ""), ("/etc/a", "a\n# Managed by stead\n"), ("/etc/a", torn)]
+    {
         breaks("without stead's mark", |plan| last(plan).ops.push(write(path, text)));
     }
 }

@@ -85,7 +85,8 @@ fn happen(inventory: &mut Inventory, name: &str, (what, which): Event) {
         12 => seen.users = Known::Unknown(hidden()),
         _ => {
             for value in seen.sysctl.values_mut() {
-                *value = [Known::Is(Some("1".to_owned())), Known::Is(None), Known::Unknown(hidden())][which % 3].clone();
+                *value =
+                    [Known::Is(Some("1".to_owned())), Known::Is(None), Known::Unknown(hidden())][which % 3].clone();
             }
         }
     }
@@ -159,8 +160,10 @@ fn one_change_gives_one_step() {
     assert_eq!(steps, ["host/node3/packages"]);
     // And what it rests on is seen to change.
     assert_eq!(overtaken(&plan, &inventory), []);
-    packages(node(&mut inventory, "node3"))
-        .insert("nftables".to_owned(), stead_plan::inventory::Package { version: "1".to_owned(), state: PackageState::Installed });
+    packages(node(&mut inventory, "node3")).insert(
+        "nftables".to_owned(),
+        stead_plan::inventory::Package { version: "1".to_owned(), state: PackageState::Installed },
+    );
     let gone: Vec<_> = overtaken(&plan, &inventory).into_iter().map(|(_, fact, now)| (fact.was, now)).collect();
     assert_eq!(gone, [("absent".to_owned(), "installed".to_owned())]);
     inventory.nodes.insert(support::name("node3"), Observation::Silent("no route".to_owned()));

@@ -54,9 +54,9 @@ pub(super) fn accounts(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         step.rests_on(About::User(name.to_owned()))?;
         plan.add(step);
     }
-    let others = users.iter().filter(|(name, user)| {
-        user.groups.contains(GROUP) && !plan.spec.admins().contains_key(name.as_str())
-    });
+    let others = users
+        .iter()
+        .filter(|(name, user)| user.groups.contains(GROUP) && !plan.spec.admins().contains_key(name.as_str()));
     let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
     if !others.is_empty() {
         let are = if others.len() == 1 { "is" } else { "are" };
@@ -93,7 +93,8 @@ pub(super) fn sudo(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         let _ = writeln!(text, "{name} ALL=(ALL:ALL) NOPASSWD: ALL");
     }
     let names: Vec<&str> = plan.spec.admins().keys().map(AsRef::as_ref).collect();
-    let mut step = plan.draft("sudoers", format!("let {} do everything by sudo, and nobody else by this", list(&names)));
+    let mut step =
+        plan.draft("sudoers", format!("let {} do everything by sudo, and nobody else by this", list(&names)));
     let checked_by = Some(Command::new(Program::Visudo).args(["-cf"]));
     step.file(&Managed { mode: Mode(0o440), checked_by, ..Managed::new(SUDOERS, text) })?;
     step.after("packages");

@@ -16,7 +16,7 @@ const HOSTS: &str = "/etc/hosts";
 const OWN: &str = "/var/lib/stead";
 const BEFORE: &str = "/var/lib/stead/before";
 const STAMP_FILE: &str = "/var/lib/stead/stamp.json";
-const NODES: Block = Block("the nodes");
+const NODES: Block = Block("nodes");
 
 /// Where Debian's installer writes a node's own name. Engines that ask for their own address there would serve only
 /// themselves.
@@ -47,12 +47,7 @@ pub(super) fn stamp(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
             Some(before) => format!("it was {}, and was renamed", before.node),
         });
         let text = serde_json::to_string(&stamp).map_err(|error| Hidden::new("its stamp", error.to_string()))?;
-        step.op(Op::Write(Write {
-            path: STAMP_FILE.into(),
-            mode: Mode(0o644),
-            text: text + "\n",
-            checked_by: None,
-        }));
+        step.op(Op::Write(Write { path: STAMP_FILE.into(), mode: Mode(0o644), text: text + "\n", checked_by: None }));
     }
     plan.add(step);
     Ok(())
@@ -119,7 +114,9 @@ fn without_loopback(text: &str, names: &[&str]) -> String {
         let (said, comment) = line.find('#').map_or((line, ""), |at| line.split_at(at));
         let mut words = said.split_whitespace();
         let is_own = |word: &&str| {
-            names.iter().any(|name| word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+            names
+                .iter()
+                .any(|name| word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
         };
         let own = words.next() == Some(LOOPBACK) && words.clone().any(|word| is_own(&word));
         if !own {

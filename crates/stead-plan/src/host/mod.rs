@@ -23,8 +23,7 @@ use addresses::Addresses;
 use clock::Clocks;
 
 /// What a node must be asked for this layer.
-pub(crate) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
-    let _ = node;
+pub(crate) fn questions(spec: &Spec, _node: &Node, out: &mut Questions) {
     identity::questions(out);
     packages::questions(out);
     updates::questions(out);
@@ -44,7 +43,7 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
     clocks.note(planner);
     let hosts = identity::hosts_lines(spec, &addresses);
     let pin = packages::pinned(spec);
-    for (index, of) in planner.nodes().into_iter().enumerate() {
+    for of in planner.nodes() {
         let mut node = planner.on(Layer::Host, of);
         let (addresses, clocks) = (&addresses, &clocks);
         node.concern("whose node it is", identity::stamp);
@@ -54,7 +53,8 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
         node.concern("the packages", |node| packages::packages(node, clocks));
         node.concern("what runs only once it is configured", packages::masks);
         node.concern("the time zone", identity::timezone);
-        node.concern("updates", |node| updates::updates(node, place(spec, of.node).unwrap_or(index)));
+        node.concern("updates", updates::updates);
+        node.concern("the time of updates", |node| updates::time(node, of.place));
         node.concern("needrestart", updates::needrestart);
         node.concern("chrony", |node| time::time(node, addresses));
         node.concern("the clock", |node| clock::clock(node, clocks, addresses));
@@ -66,11 +66,6 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
         node.concern("swap", swap::swap);
         node.concern("what else is there", |node| leftovers::leftovers(node));
     }
-}
-
-/// Which of the nodes one is, by name, whether or not the others answered.
-fn place(spec: &Spec, node: &Node) -> Option<usize> {
-    spec.nodes().keys().position(|name| *name == node.name)
 }
 
 /// One note of the layers that the file asks something of and that aren't built yet.

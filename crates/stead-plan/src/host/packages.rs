@@ -56,16 +56,12 @@ pub(super) fn pinned(spec: &Spec) -> String {
     packages.into_iter().collect::<Vec<_>>().join(" ")
 }
 
-/// Of Debian's own archive, only the release that the node runs: another one in its sources would count as much.
+/// Of Debian's own archive, only the release that the node runs, with its updates: another one in its sources would count
+/// as much. Backports are of another origin.
 pub(super) fn sources(plan: &mut NodePlan<'_, '_>, packages: &str) -> Result<(), Hidden> {
-    let archives = ["", "-security", "-updates"].map(|part| {
-        format!(
-            "\nPackage: {packages}\nPin: release o=Debian,n={}{part}\nPin-Priority: {PRIORITY}\n",
-            plan.suite
-        )
-    });
+    let pin = format!("\nPackage: {packages}\nPin: release o=Debian,n={}*\nPin-Priority: {PRIORITY}\n", plan.suite);
     let mut step = plan.draft("sources", "let only Debian's own archive supply what stead needs");
-    step.file(&Managed::new(PREFERENCES, header("#") + &archives.concat()))?;
+    step.file(&Managed::new(PREFERENCES, header("#") + &pin))?;
     plan.add(step);
     Ok(())
 }
@@ -89,9 +85,9 @@ pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(
             PackageState::Broken => broken.push(name),
         }
     }
-    let others = packages.iter().filter(|(name, package)| {
-        package.state == PackageState::Broken && !needed.contains(name.as_str())
-    });
+    let others = packages
+        .iter()
+        .filter(|(name, package)| package.state == PackageState::Broken && !needed.contains(name.as_str()));
     let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
     let wanted: Vec<&str> = needed.iter().copied().filter(|name| state(name) != PackageState::Installed).collect();
     if wanted.is_empty() {
@@ -128,7 +124,9 @@ pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(
     }
     let mut update = Command::new(Program::AptGet).args(["update"]).timeout(10 * MINUTE);
     if clocks.off(&plan.node.name).is_some() {
-        step.why("its clock is wrong, so apt may not judge by it how old Debian's lists are; their signatures it checks");
+        step.why(
+            "its clock is wrong, so apt may not judge by it how old Debian's lists are; their signatures it checks",
+        );
         update = update.args(["-o", "Acquire::Check-Date=false"]);
     }
     step.run(update);

@@ -91,8 +91,8 @@ fn leftover(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let is_in = |path| plan.users_file(path).map(|(text, _)| BLOCK.is_in(text));
     if is_in(FSTAB)? || is_in(CRYPTTAB)? {
         let remove = format!(
-            "systemctl stop '{SWAP}' '{CRYPT}'; rm {IMAGE}; sed -i '/^# Managed by stead: swap begin/,/^# Managed by \
-             stead: swap end/d' {FSTAB} {CRYPTTAB}"
+            "systemctl stop '{SWAP}' '{CRYPT}'; rm {IMAGE}; sed -i '/^# Managed by stead: swap, from here/,/^# Managed by \
+             stead: swap, to here/d' {FSTAB} {CRYPTTAB}"
         );
         plan.leftover(format!("swap in {IMAGE}"), remove);
     }

@@ -29,7 +29,8 @@ pub(super) fn sysctl(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let mut load = false;
     for (key, value) in asked {
         let about = About::Sysctl(key.to_string());
-        let now = plan.seen.sysctl.get(key.as_str()).ok_or_else(|| Hidden::new(about.to_string(), "it was not asked"))?;
+        let now =
+            plan.seen.sysctl.get(key.as_str()).ok_or_else(|| Hidden::new(about.to_string(), "it was not asked"))?;
         let now = now.as_result().map_err(|why| Hidden::new(about.to_string(), why))?;
         // A dash: where there is no such setting, the others are set all the same.
         let dash = if now.is_none() { "-" } else { "" };

@@ -74,7 +74,9 @@ fn config(plan: &NodePlan<'_, '_>, addresses: &Addresses) -> String {
         let _ = writeln!(text, "allow {subnet}");
     }
     text.push_str("# Without anything outside, the nodes agree on one of their clocks.\nlocal stratum 10 orphan\n\n");
-    text.push_str("# A wrong clock is put right at once when chrony starts. Later on, whatever says that the time is\n");
+    text.push_str(
+        "# A wrong clock is put right at once when chrony starts. Later on, whatever says that the time is\n",
+    );
     text.push_str("# more than 100 s off has gone mad, and nobody follows it.\nmakestep 1 3\nmaxchange 100 3 -1\n\n");
     text.push_str("# As Debian has it.\n");
     let leap = release::chrony_leap_seconds(plan.suite);
@@ -96,6 +98,7 @@ fn config(plan: &NodePlan<'_, '_>, addresses: &Addresses) -> String {
 }
 
 fn options() -> String {
-    let why = "# -s: at its start, the clock is set from the battery's, or from when chrony ran last, if that is later.\n";
+    let why =
+        "# -s: at its start, the clock is set from the battery's, or from when chrony ran last, if that is later.\n";
     header("#") + why + "DAEMON_OPTS=\"-F 1 -s\"\n"
 }

@@ -33,13 +33,21 @@ fn at(first: TimeOfDay, place: usize) -> String {
     format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
 }
 
-/// Unattended upgrades, but for the engines'; each node at its own time.
-pub(super) fn updates(plan: &mut NodePlan<'_, '_>, place: usize) -> Result<(), Hidden> {
+/// Unattended upgrades, but for the engines'.
+pub(super) fn updates(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
+    let mut step = plan.draft("updates", "install security updates by themselves, but for the engines'");
+    step.file(&Managed::new(APT, apt()))?;
+    step.after("packages");
+    plan.add(step);
+    Ok(())
+}
+
+/// Each node at its own time.
+pub(super) fn time(plan: &mut NodePlan<'_, '_>, place: usize) -> Result<(), Hidden> {
     let at = at(plan.spec.host().updates, place);
     let unit = look(plan.seen, TIMER)?;
-    let mut step = plan.draft("updates", format!("install security updates at {at}, but for the engines'"));
+    let mut step = plan.draft("update-time", format!("install security updates at {at}"));
     step.folder(DROP_IN_FOLDER)?;
-    step.file(&Managed::new(APT, apt()))?;
     let timer = format!("{}[Timer]\nOnCalendar=\nOnCalendar=*-*-* {at}\nRandomizedDelaySec=0\n", header("#"));
     let mut restart = step.file(&Managed::new(DROP_IN, timer))?;
     if unit.enablement == Enablement::Masked {
@@ -61,7 +69,7 @@ pub(super) fn updates(plan: &mut NodePlan<'_, '_>, place: usize) -> Result<(), H
         step.run(Command::new(Program::Systemctl).args(["daemon-reload"]));
         step.run(Command::new(Program::Systemctl).args(["restart", TIMER]));
     }
-    step.after("packages");
+    step.after("updates");
     plan.add(step);
     Ok(())
 }

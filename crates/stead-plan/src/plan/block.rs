@@ -8,11 +8,11 @@ pub(crate) struct Block(pub(crate) &'static str);
 
 impl Block {
     fn begin(self) -> String {
-        format!("# {MARK}: {} begin here", self.0)
+        format!("# {MARK}: {}, from here", self.0)
     }
 
     fn end(self) -> String {
-        format!("# {MARK}: {} end here", self.0)
+        format!("# {MARK}: {}, to here", self.0)
     }
 
     /// Whether the block is in a file, or a part of it.
@@ -57,7 +57,7 @@ impl Block {
     pub(crate) fn any_in(text: &str) -> bool {
         let has = |line: &str, what: &str| line.starts_with(&format!("# {MARK}: ")) && line.ends_with(what);
         let mut lines = text.lines();
-        lines.any(|line| has(line, " begin here")) && lines.any(|line| has(line, " end here"))
+        lines.any(|line| has(line, ", from here")) && lines.any(|line| has(line, ", to here"))
     }
 }
 
@@ -72,14 +72,14 @@ mod tests {
         let first = NODES.put("127.0.0.1 localhost", "a\n").unwrap();
         assert_eq!(
             first,
-            "127.0.0.1 localhost\n# Managed by stead: nodes begin here\na\n# Managed by stead: nodes end here\n"
+            "127.0.0.1 localhost\n# Managed by stead: nodes, from here\na\n# Managed by stead: nodes, to here\n"
         );
         let more = first.clone() + "192.0.2.9\tprinter  \r\n\n";
         let second = NODES.put(&more, "a\nb\n").unwrap();
         assert_eq!(second, more.replace("a\n# M", "a\nb\n# M"));
         assert_eq!(NODES.put(&second, "a\nb\n").unwrap(), second);
         assert!(Block::any_in(&second) && NODES.is_in(&second) && !Block("swap").is_in(&second));
-        assert!(!Block::any_in("# Managed by stead: nodes begin here\n"));
+        assert!(!Block::any_in("# Managed by stead: nodes, from here\n"));
     }
 
     #[test]

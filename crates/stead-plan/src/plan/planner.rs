@@ -51,6 +51,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) seen: &'a NodeInventory,
     /// Its Debian.
     pub(crate) suite: Suite,
+    /// How many nodes of the file come before it by name, whether or not they answered.
+    pub(crate) place: usize,
 }
 
 /// One layer's part of the plan on one node.
@@ -164,9 +166,12 @@ impl<'a> Planner<'a> {
 impl<'a> NodePlan<'_, 'a> {
     /// Plans one concern. What it needs and can't see, the plan says, with what is therefore left out.
     pub(crate) fn concern(&mut self, what: &str, plan: impl FnOnce(&mut Self) -> Result<(), Hidden>) {
-        if let Err(hidden) = plan(self) {
-            let why = format!("{} can't be told ({}), so the plan leaves out {what}", hidden.what, hidden.why);
-            self.plan.unknown.push(Unknown { node: self.node.name.clone(), why });
+        let Err(hidden) = plan(self) else { return };
+        let why = format!("{} can't be told ({}), so the plan leaves out ", hidden.what, hidden.why);
+        let mut told = self.plan.unknown.iter_mut().filter(|unknown| unknown.node == self.node.name);
+        match told.find(|unknown| unknown.why.starts_with(&why)) {
+            Some(unknown) => unknown.why = format!("{}, {what}", unknown.why),
+            None => self.plan.unknown.push(Unknown { node: self.node.name.clone(), why: why + what }),
         }
     }
 

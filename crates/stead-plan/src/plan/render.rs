@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::Plan;
 use crate::inventory::Mode;
-use crate::op::{Op, Write};
+use crate::op::Op;
 use crate::step::Step;
 use groups::{Group, groups, told_together};
 pub(crate) use lines::list;
@@ -140,6 +140,7 @@ impl Page<'_> {
     fn steps(&mut self, plan: &Plan) {
         let mut layer = None;
         let mut nodes = Vec::new();
+        let mut model: Option<(Group<'_>, Vec<Line>)> = None;
         for group in groups(&plan.steps) {
             if layer != Some(group.step.id.layer) {
                 if layer.is_some() {
@@ -153,65 +154,28 @@ impl Page<'_> {
                 nodes.clone_from(&group.nodes);
                 self.line(2, Tone::Nodes, &nodes.join(", "));
             }
-            self.step(&group);
+            self.line(4, Tone::Title, &group.step.title);
+            let lines = body(group.step, self.detail);
+            let of_the_kind = model.as_ref().filter(|(other, _)| other.step.id.what == group.step.id.what);
+            let short = of_the_kind.and_then(|(other, model)| as_on(other.nodes[0], model, &lines));
+            for (indent, tone, line) in short.as_ref().unwrap_or(&lines) {
+                self.raw(*indent, *tone, line);
+            }
+            self.destroys(group.step);
+            if of_the_kind.is_none() {
+                model = Some((group, lines));
+            }
         }
         if layer.is_some() {
             self.gap();
         }
     }
 
-    fn step(&mut self, group: &Group<'_>) {
-        let step = group.step;
-        self.line(4, Tone::Title, &step.title);
-        if self.detail > Detail::Titles {
-            self.reasons(step);
-            for op in &step.ops {
-                self.op(op);
-            }
-        }
+    /// What it destroys is said in full, whatever else is cut short.
+    fn destroys(&mut self, step: &Step) {
         for destruction in &step.destroys {
             let what = format!("DESTROYS {}: to be confirmed by typing {}", destruction.what, destruction.typed);
             self.line(6, Tone::Danger, &what);
-        }
-    }
-
-    fn reasons(&mut self, step: &Step) {
-        for why in &step.why {
-            match why.as_bytes().first() {
-                Some(b'+') => self.raw(8, Tone::Added, why),
-                Some(b'-') => self.raw(8, Tone::Removed, why),
-                // The rest of a difference.
-                _ if why.starts_with('…') => self.raw(8, Tone::Reason, why),
-                _ => self.line(6, Tone::Reason, why),
-            }
-        }
-    }
-
-    fn op(&mut self, op: &Op) {
-        match op {
-            Op::Run(of) => {
-                for (number, line) in command(of).iter().enumerate() {
-                    self.raw(6, Tone::Action, &format!("{}{line}", if number == 0 { "runs    " } else { "        " }));
-                }
-            }
-            Op::Write(write) => self.write(write),
-            Op::Link { path, target } => self.raw(6, Tone::Action, &format!("links   {path} to {target}")),
-            Op::Folder { path, mode } => {
-                self.raw(6, Tone::Action, &format!("makes   {path}{}", permissions(*mode, 0o755)));
-            }
-        }
-    }
-
-    fn write(&mut self, write: &Write) {
-        let check = match &write.checked_by {
-            Some(command) => format!(", if `{command}` finds it good"),
-            None => String::new(),
-        };
-        self.raw(6, Tone::Action, &format!("writes  {}{}{check}", write.path, permissions(write.mode, 0o644)));
-        if self.detail == Detail::Texts {
-            for line in write.text.lines() {
-                self.raw(8, Tone::Reason, &format!("| {line}"));
-            }
         }
     }
 
@@ -251,6 +215,63 @@ impl Page<'_> {
         }
         self.gap();
     }
+}
+
+/// A line of a step: its indent, what it is, and the text.
+type Line = (usize, Tone, String);
+
+/// What is told of a step below its title.
+fn body(step: &Step, detail: Detail) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if detail == Detail::Titles {
+        return lines;
+    }
+    for why in &step.why {
+        let (indent, tone) = match why.chars().next() {
+            Some('+') => (8, Tone::Added),
+            Some('-') => (8, Tone::Removed),
+            // The rest of a difference.
+            Some('…') => (8, Tone::Reason),
+            _ => {
+                lines.extend(wrap(why, 6).into_iter().map(|line| (6, Tone::Reason, line)));
+                continue;
+            }
+        };
+        lines.push((indent, tone, why.clone()));
+    }
+    for op in &step.ops {
+        let action = |verb: &str, what: String| (6, Tone::Action, format!("{verb:<8}{what}"));
+        match op {
+            Op::Run(of) => {
+                let verbs = std::iter::once("runs").chain(std::iter::repeat(""));
+                lines.extend(command(of).into_iter().zip(verbs).map(|(line, verb)| action(verb, line)));
+            }
+            Op::Write(write) => {
+                let check = write.checked_by.as_ref().map(|command| format!(", if `{command}` finds it good"));
+                let mode = permissions(write.mode, 0o644);
+                lines.push(action("writes", format!("{}{mode}{}", write.path, check.unwrap_or_default())));
+                if detail == Detail::Texts {
+                    lines.extend(write.text.lines().map(|line| (8, Tone::Reason, format!("| {line}"))));
+                }
+            }
+            Op::Link { path, target } => lines.push(action("links", format!("{path} to {target}"))),
+            Op::Folder { path, mode } => lines.push(action("makes", format!("{path}{}", permissions(*mode, 0o755)))),
+        }
+    }
+    lines
+}
+
+/// A step that was just told of another node, where only some of its lines are others: those.
+fn as_on(node: &str, model: &[Line], lines: &[Line]) -> Option<Vec<Line>> {
+    /// What is shorter is read as fast as the difference.
+    const SHORT: usize = 5;
+    let others: Vec<Line> =
+        model.iter().zip(lines).filter(|(one, other)| one != other).map(|(_, other)| other.clone()).collect();
+    if lines.len() != model.len() || lines.len() <= SHORT || others.len() * 2 > lines.len() {
+        return None;
+    }
+    let told = if others.is_empty() { format!("as on {node}") } else { format!("as on {node}, but here:") };
+    Some(std::iter::once((6, Tone::Reason, told)).chain(others).collect())
 }
 
 /// Permissions, where they are not the usual ones.

@@ -14,7 +14,7 @@ use crate::release;
 /// The nodes that can be planned for; refusals, the nodes that can't be told, and what is to be kept go into the plan.
 pub(super) fn look<'a>(asked: &Asked<'a>, inventory: &'a Inventory, plan: &mut Plan) -> Vec<Seen<'a>> {
     let mut ours = Vec::new();
-    for node in asked.spec.nodes().values() {
+    for (place, node) in asked.spec.nodes().values().enumerate() {
         let seen = match seen(inventory, &node.name) {
             Ok(seen) => seen,
             Err(why) => {
@@ -23,7 +23,7 @@ pub(super) fn look<'a>(asked: &Asked<'a>, inventory: &'a Inventory, plan: &mut P
             }
         };
         if whose(asked, node, seen, plan) && runs(node, seen, plan) {
-            ours.extend(release::suite(&seen.system.release).map(|suite| Seen { node, seen, suite }));
+            ours.extend(release::suite(&seen.system.release).map(|suite| Seen { node, seen, suite, place }));
         }
     }
     let ours = with_known_generation(ours, plan);
@@ -109,8 +109,7 @@ fn with_known_generation<'a>(nodes: Vec<Seen<'a>>, plan: &mut Plan) -> Vec<Seen<
 /// Refuses a file that isn't derived from what was applied last; else says what is to be kept, and where.
 fn derived(asked: &Asked<'_>, nodes: &[Seen<'_>], plan: &mut Plan) {
     let kept = |of: &Seen<'_>| of.seen.generation.get().and_then(Option::clone);
-    let generations: Vec<(&Node, Generation)> =
-        nodes.iter().filter_map(|of| Some((of.node, kept(of)?))).collect();
+    let generations: Vec<(&Node, Generation)> = nodes.iter().filter_map(|of| Some((of.node, kept(of)?))).collect();
     if let Some((node, newer)) = generations.iter().find(|(_, generation)| generation.format > FORMAT) {
         let why = format!(
             "a newer stead was here: {} applied generation {} on {} with stead {}, and this one would not understand \
@@ -124,9 +123,10 @@ fn derived(asked: &Asked<'_>, nodes: &[Seen<'_>], plan: &mut Plan) {
     let newest = || generations.iter().filter(|(_, generation)| generation.number == highest);
     let ours = |generation: &Generation| {
         generation.digest == *asked.digest
-            || asked.ancestors.iter().any(|ancestor| {
-                ancestor.number == generation.number && ancestor.digest == generation.digest
-            })
+            || asked
+                .ancestors
+                .iter()
+                .any(|ancestor| ancestor.number == generation.number && ancestor.digest == generation.digest)
     };
     let mut told = BTreeSet::new();
     for (node, generation) in newest().filter(|(_, generation)| !ours(generation)) {
@@ -144,7 +144,8 @@ fn derived(asked: &Asked<'_>, nodes: &[Seen<'_>], plan: &mut Plan) {
         let overtaken_by = Some(generation.clone());
         plan.refusals.push(Refusal { node: None, why, way, overtaken_by });
     }
-    let lacks = |of: &&Seen<'_>| of.seen.generation.get().and_then(Option::as_ref).map(|g| &g.digest) != Some(asked.digest);
+    let lacks =
+        |of: &&Seen<'_>| of.seen.generation.get().and_then(Option::as_ref).map(|g| &g.digest) != Some(asked.digest);
     let on: Vec<_> = nodes.iter().filter(lacks).map(|of| of.node.name.clone()).collect();
     if plan.refusals.is_empty() && !on.is_empty() {
         let remembered = asked.ancestors.iter().map(|ancestor| ancestor.number).max().unwrap_or(0);

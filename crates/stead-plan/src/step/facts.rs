@@ -162,3 +162,30 @@ pub fn overtaken(plan: &Plan, inventory: &Inventory) -> Vec<(StepId, Fact, Strin
     }
     gone
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_as_wrong_as_before_reads_the_same() {
+        let at = |ahead| clock(&Clock { ahead, uncertainty: 100, synchronised: Known::Is(false) });
+        for (ahead, text) in [
+            (0, "right"),
+            (-2_100, "right"),
+            (2_101, "ahead by seconds"),
+            (-61_000, "behind by minutes"),
+            (7_200_000, "ahead by hours"),
+            (-375_285_780_000, "behind by days"),
+            (i64::MIN, "behind by days"),
+        ] {
+            assert_eq!(at(ahead), text);
+        }
+        assert_eq!(at(-375_285_780_000), at(-375_285_790_123));
+    }
+
+    #[test]
+    fn settings_are_compared_word_by_word() {
+        assert_eq!(words(" 4096\t87380  6291456\n"), "4096 87380 6291456");
+    }
+}

@@ -85,17 +85,16 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
                 UsePAM yes\n";
     let fstab = "# <file system> <mount point>   <type>  <options>       <dump>  <pass>\n\
                  UUID=4a0e7f9e-58c4-4b2d-8c3f-3f1d5c1a7b42 /               ext4    errors=remount-ro 0       1\n";
-    files.extend([("/etc/hosts", hosts), ("/etc/ssh/sshd_config", sshd), ("/etc/fstab", fstab)].map(|(path, text)| {
-        (path.into(), file(text))
-    }));
+    files.extend(
+        [("/etc/hosts", hosts), ("/etc/ssh/sshd_config", sshd), ("/etc/fstab", fstab)]
+            .map(|(path, text)| (path.into(), file(text))),
+    );
     let running = unit(Enablement::Enabled, Activity::Active);
-    let mut units: BTreeMap<String, Unit> = questions
-        .units
-        .iter()
-        .map(|name| (name.clone(), unit(Enablement::Absent, Activity::Inactive)))
-        .collect();
+    let mut units: BTreeMap<String, Unit> =
+        questions.units.iter().map(|name| (name.clone(), unit(Enablement::Absent, Activity::Inactive))).collect();
     units.extend(["ssh.service", "apt-daily-upgrade.timer"].map(|name| (name.to_owned(), running.clone())));
-    let versions = if trixie { ("257.9-1~deb13u1", "2025b-4+deb13u1") } else { ("252.39-1~deb12u1", "2025b-0+deb12u2") };
+    let versions =
+        if trixie { ("257.9-1~deb13u1", "2025b-4+deb13u1") } else { ("252.39-1~deb12u1", "2025b-0+deb12u2") };
     let mut packages: BTreeMap<String, Package> =
         ["systemd", "systemd-timesyncd"].map(|name| (name.to_owned(), installed(versions.0))).into();
     packages.insert("tzdata".to_owned(), installed(versions.1));

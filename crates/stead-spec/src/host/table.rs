@@ -47,7 +47,8 @@ table! {
         /// How many times longer than on ordinary PCs nodes wait for each other before one is called dead: for slow
         /// computers, and for a lab. Default: 1.
         may patience: Patience,
-        /// Swap of each node, on a data disk, encrypted with a key that nobody knows. Default: none.
+        /// Swap of each node: a file on its OS disk, encrypted with a key that nobody knows, new at each boot. Default:
+        /// none.
         may swap: Bytes,
         /// More packages of Debian's for every node.
         may packages: List<PackageName>,

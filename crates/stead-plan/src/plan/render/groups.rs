@@ -55,9 +55,9 @@ fn slots(steps: &[Step]) -> BTreeMap<(Layer, &str), usize> {
             }
         }
     }
-    let numbered = order.into_iter().flat_map(|(layer, whats)| {
-        whats.into_iter().enumerate().map(move |(number, what)| ((layer, what), number))
-    });
+    let numbered = order
+        .into_iter()
+        .flat_map(|(layer, whats)| whats.into_iter().enumerate().map(move |(number, what)| ((layer, what), number)));
     numbered.collect()
 }
 
