@@ -11,7 +11,7 @@ use stead_plan::inventory::{Inventory, Known};
 use stead_plan::plan::{Asked, Detail, Plan, lint, plan};
 use stead_plan::step::overtaken;
 
-#[allow(dead_code, reason = "each test needs a part of it")]
+#[allow(dead_code, clippy::unwrap_used, reason = "each test needs a part of it, and ends where that goes wrong")]
 mod support;
 
 fn case(file: &Path) -> Result<(), Box<dyn Error>> {

@@ -1,5 +1,6 @@
 //! Makes the inventories of the cases anew, for when what nodes tell has changed:
 //! `cargo test -p stead-plan --test inventories -- --ignored`.
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 use std::error::Error;
 use std::fs;
@@ -11,7 +12,7 @@ use stead_spec::Bytes;
 
 use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users};
 
-#[allow(dead_code, reason = "each test needs a part of it")]
+#[allow(dead_code, clippy::unwrap_used, reason = "each test needs a part of it, and ends where that goes wrong")]
 mod support;
 
 const TRIXIE: Release = Release::Trixie;

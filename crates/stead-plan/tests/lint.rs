@@ -1,4 +1,5 @@
 //! A plan that breaks a promise is found, whatever made it.
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 use stead_plan::inventory::{Mode, Release};
 use stead_plan::op::{Command, Op, OutputKind, Program, Write};
@@ -7,7 +8,7 @@ use stead_plan::step::{Destruction, Step, StepId};
 
 use support::{TOML, fresh, spec};
 
-#[allow(dead_code, reason = "each test needs a part of it")]
+#[allow(dead_code, clippy::unwrap_used, reason = "each test needs a part of it, and ends where that goes wrong")]
 mod support;
 
 /// The plan for new nodes, which is sound.

@@ -1,4 +1,5 @@
 //! What holds of every plan, whatever nodes say.
+#![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,7 +11,7 @@ use stead_plan::step::{StepId, overtaken};
 
 use support::{TOML, converged, file, fresh, node, packages, spec, unit, units, users};
 
-#[allow(dead_code, reason = "each test needs a part of it")]
+#[allow(dead_code, clippy::unwrap_used, reason = "each test needs a part of it, and ends where that goes wrong")]
 mod support;
 
 const EVERYTHING: &str = "[host]\nswap = \"4GiB\"\npackages = [\"htop\"]\nsysctl = { \"vm.swappiness\" = \"10\" }\n\n";

@@ -3,13 +3,13 @@
 use crate::MARK;
 use crate::inventory::{FileState, Questions};
 use crate::op::quote;
-use crate::plan::planner::{Hidden, NodePlan};
+use crate::plan::planner::NodePlan;
 use crate::plan::questions;
 
 use super::admins::KEYS;
 
 /// Files with stead's mark in the folders of this layer that nobody asked about.
-pub(super) fn leftovers(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
+pub(super) fn leftovers(plan: &mut NodePlan<'_, '_>) {
     let asked = questions(plan.spec, &plan.node.name);
     let mut own = Questions::default();
     super::questions(plan.spec, plan.node, &mut own);
@@ -29,5 +29,4 @@ pub(super) fn leftovers(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         };
         plan.leftover(what, format!("rm {}", quote(path.as_str())));
     }
-    Ok(())
 }

@@ -64,7 +64,7 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
         node.concern("sudo", admins::sudo);
         node.concern("the kernel's settings", sysctl::sysctl);
         node.concern("swap", swap::swap);
-        node.concern("what else is there", |node| leftovers::leftovers(node));
+        leftovers::leftovers(&mut node);
     }
 }
 

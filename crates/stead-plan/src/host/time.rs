@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use stead_spec::units::Interface;
+
 use super::addresses::Addresses;
 use super::packages::{installs, look};
 use crate::inventory::{Activity, Enablement, Questions};
@@ -69,7 +71,7 @@ fn config(plan: &NodePlan<'_, '_>, addresses: &Addresses) -> String {
         }
     }
     let _ = writeln!(text, "allow {}", plan.spec.core().pool);
-    let subnets: BTreeSet<_> = addresses.all().map(|address| address.subnet()).collect();
+    let subnets: BTreeSet<_> = addresses.all().map(Interface::subnet).collect();
     for subnet in subnets {
         let _ = writeln!(text, "allow {subnet}");
     }

@@ -39,12 +39,12 @@ pub(crate) struct Planner<'a> {
     pub(crate) spec: &'a Spec,
     /// What there is of the plan.
     pub(crate) plan: Plan,
-    nodes: Vec<Seen<'a>>,
+    nodes: Vec<Planned<'a>>,
 }
 
 /// A node that can be planned for: it answered, it is this cluster's or nobody's, and stead knows its release.
 #[derive(Clone, Copy)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct Planned<'a> {
     /// What is asked.
     pub(crate) node: &'a Node,
     /// What is observed.
@@ -120,12 +120,12 @@ impl<'a> Planner<'a> {
     }
 
     /// The nodes that can be planned for, by name.
-    pub(crate) fn nodes(&self) -> Vec<Seen<'a>> {
+    pub(crate) fn nodes(&self) -> Vec<Planned<'a>> {
         self.nodes.clone()
     }
 
     /// A layer's part on a node.
-    pub(crate) fn on(&mut self, layer: Layer, of: Seen<'a>) -> NodePlan<'_, 'a> {
+    pub(crate) fn on(&mut self, layer: Layer, of: Planned<'a>) -> NodePlan<'_, 'a> {
         NodePlan { spec: self.spec, node: of.node, seen: of.seen, suite: of.suite, layer, plan: &mut self.plan }
     }
 
@@ -249,7 +249,7 @@ impl Hidden {
     }
 }
 
-impl<'a> Draft<'a> {
+impl Draft<'_> {
     /// Says why, in a sentence.
     pub(crate) fn why(&mut self, why: impl Into<String>) {
         self.step.why.push(why.into());

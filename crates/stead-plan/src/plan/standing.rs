@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use stead_spec::host::Node;
 
-use super::planner::{Seen, seen};
+use super::planner::{Planned, seen};
 use super::{Asked, Keep, Plan, Refusal, Unknown};
 use crate::generation::{FORMAT, Generation};
 use crate::inventory::{Architecture, Inventory, NodeInventory};
 use crate::release;
 
 /// The nodes that can be planned for; refusals, the nodes that can't be told, and what is to be kept go into the plan.
-pub(super) fn look<'a>(asked: &Asked<'a>, inventory: &'a Inventory, plan: &mut Plan) -> Vec<Seen<'a>> {
+pub(super) fn look<'a>(asked: &Asked<'a>, inventory: &'a Inventory, plan: &mut Plan) -> Vec<Planned<'a>> {
     let mut ours = Vec::new();
     for (place, node) in asked.spec.nodes().values().enumerate() {
         let seen = match seen(inventory, &node.name) {
@@ -23,7 +23,7 @@ pub(super) fn look<'a>(asked: &Asked<'a>, inventory: &'a Inventory, plan: &mut P
             }
         };
         if whose(asked, node, seen, plan) && runs(node, seen, plan) {
-            ours.extend(release::suite(&seen.system.release).map(|suite| Seen { node, seen, suite, place }));
+            ours.extend(release::suite(&seen.system.release).map(|suite| Planned { node, seen, suite, place }));
         }
     }
     let ours = with_known_generation(ours, plan);
@@ -94,7 +94,7 @@ fn runs(node: &Node, seen: &NodeInventory, plan: &mut Plan) -> bool {
 }
 
 /// The nodes of which it is known what they keep: on others, something newer could be undone.
-fn with_known_generation<'a>(nodes: Vec<Seen<'a>>, plan: &mut Plan) -> Vec<Seen<'a>> {
+fn with_known_generation<'a>(nodes: Vec<Planned<'a>>, plan: &mut Plan) -> Vec<Planned<'a>> {
     let known = nodes.into_iter().filter(|of| match of.seen.generation.as_result() {
         Ok(_) => true,
         Err(why) => {
@@ -107,8 +107,8 @@ fn with_known_generation<'a>(nodes: Vec<Seen<'a>>, plan: &mut Plan) -> Vec<Seen<
 }
 
 /// Refuses a file that isn't derived from what was applied last; else says what is to be kept, and where.
-fn derived(asked: &Asked<'_>, nodes: &[Seen<'_>], plan: &mut Plan) {
-    let kept = |of: &Seen<'_>| of.seen.generation.get().and_then(Option::clone);
+fn derived(asked: &Asked<'_>, nodes: &[Planned<'_>], plan: &mut Plan) {
+    let kept = |of: &Planned<'_>| of.seen.generation.get().and_then(Option::clone);
     let generations: Vec<(&Node, Generation)> = nodes.iter().filter_map(|of| Some((of.node, kept(of)?))).collect();
     if let Some((node, newer)) = generations.iter().find(|(_, generation)| generation.format > FORMAT) {
         let why = format!(
@@ -145,7 +145,7 @@ fn derived(asked: &Asked<'_>, nodes: &[Seen<'_>], plan: &mut Plan) {
         plan.refusals.push(Refusal { node: None, why, way, overtaken_by });
     }
     let lacks =
-        |of: &&Seen<'_>| of.seen.generation.get().and_then(Option::as_ref).map(|g| &g.digest) != Some(asked.digest);
+        |of: &&Planned<'_>| of.seen.generation.get().and_then(Option::as_ref).map(|g| &g.digest) != Some(asked.digest);
     let on: Vec<_> = nodes.iter().filter(lacks).map(|of| of.node.name.clone()).collect();
     if plan.refusals.is_empty() && !on.is_empty() {
         let remembered = asked.ancestors.iter().map(|ancestor| ancestor.number).max().unwrap_or(0);

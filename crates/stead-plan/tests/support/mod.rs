@@ -31,8 +31,8 @@ pub(crate) fn spec(toml: &[u8]) -> (Spec, Sha256) {
 }
 
 pub(crate) fn sum(bytes: &[u8]) -> Sha256 {
-    let hex: String = Hasher::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.parse().unwrap()
+    let hex: Vec<String> = Hasher::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.concat().parse().unwrap()
 }
 
 pub(crate) fn name(name: &str) -> NodeName {

@@ -23,12 +23,11 @@ pub(super) fn groups(steps: &[Step]) -> Vec<Group<'_>> {
     for step in steps {
         let slot = slots[&(step.id.layer, step.id.what.as_str())];
         let alike = of_slot.entry(slot).or_default();
-        match alike.iter().find(|&&at| same(groups[at].1.step, step)) {
-            Some(&at) => groups[at].1.nodes.push(step.id.node.as_ref()),
-            None => {
-                alike.push(groups.len());
-                groups.push((slot, Group { step, nodes: vec![step.id.node.as_ref()] }));
-            }
+        if let Some(&at) = alike.iter().find(|&&at| same(groups[at].1.step, step)) {
+            groups[at].1.nodes.push(step.id.node.as_ref());
+        } else {
+            alike.push(groups.len());
+            groups.push((slot, Group { step, nodes: vec![step.id.node.as_ref()] }));
         }
     }
     groups.sort_by_key(|(slot, group)| (group.step.id.layer, *slot, group.nodes[0]));
@@ -46,12 +45,11 @@ fn slots(steps: &[Step]) -> BTreeMap<(Layer, &str), usize> {
         let order = order.entry(layer).or_default();
         let mut at = 0;
         for what in whats {
-            match order.iter().position(|known| *known == what) {
-                Some(known) => at = at.max(known + 1),
-                None => {
-                    order.insert(at, what);
-                    at += 1;
-                }
+            if let Some(known) = order.iter().position(|known| *known == what) {
+                at = at.max(known + 1);
+            } else {
+                order.insert(at, what);
+                at += 1;
             }
         }
     }
