@@ -100,10 +100,17 @@ pub struct OutputRef {
 /// How long a command may take that only reads or sets something: under a second anywhere, but for a busy disk.
 const QUICK: u32 = 30;
 
+impl Program {
+    /// A quick command of this program, without arguments yet.
+    pub fn command(self) -> Command {
+        Command { program: self, arguments: Vec::new(), timeout: QUICK, already: Vec::new(), output: None }
+    }
+}
+
 impl Command {
     /// A quick command of this program, without arguments yet.
     pub fn new(program: Program) -> Self {
-        Self { program, arguments: Vec::new(), timeout: QUICK, already: Vec::new(), output: None }
+        program.command()
     }
 
     /// With these words.

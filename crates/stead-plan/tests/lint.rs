@@ -83,11 +83,11 @@ fn steps_without_sense() {
 fn time_outs() {
     for seconds in [0, 3_601] {
         breaks("seconds", |plan| {
-            last(plan).ops.push(Op::Run(Command::new(Program::Dpkg).timeout(seconds)));
+            last(plan).ops.push(Op::Run(Program::Dpkg.command().timeout(seconds)));
         });
     }
     breaks("seconds", |plan| {
-        let checked_by = Some(Command::new(Program::Visudo).timeout(0));
+        let checked_by = Some(Program::Visudo.command().timeout(0));
         let text = "# Managed by stead\n".to_owned();
         last(plan).ops.push(Op::Write(Write { path: "/etc/x".into(), mode: Mode(0o644), text, checked_by }));
     });
@@ -98,10 +98,10 @@ fn outputs() {
     let thumbprint = OutputKind::Thumbprint;
     let wants = |plan: &mut Plan| {
         let from = "host/node1/stamp".parse().unwrap();
-        last(plan).ops.push(Op::Run(Command::new(Program::Dpkg).output_of(from, thumbprint)));
+        last(plan).ops.push(Op::Run(Program::Dpkg.command().output_of(from, thumbprint)));
     };
     let gives = |plan: &mut Plan| {
-        let command = Command { output: Some(thumbprint), ..Command::new(Program::Dpkg) };
+        let command = Command { output: Some(thumbprint), ..Program::Dpkg.command() };
         step(plan, "host/node1/stamp").ops.push(Op::Run(command));
     };
     breaks("no step before it finds out", wants);
@@ -118,7 +118,7 @@ fn outputs() {
     });
     breaks("no step before it finds out", |plan| {
         let own = last(plan).id.clone();
-        let command = Command { output: Some(thumbprint), ..Command::new(Program::Dpkg) };
+        let command = Command { output: Some(thumbprint), ..Program::Dpkg.command() };
         last(plan).ops.push(Op::Run(command.output_of(own, thumbprint)));
     });
 }

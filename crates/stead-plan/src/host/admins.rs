@@ -6,7 +6,7 @@ use stead_spec::Spec;
 use stead_spec::host::Admin;
 
 use crate::inventory::{Mode, Questions};
-use crate::op::{Command, Program};
+use crate::op::Program;
 use crate::plan::list;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 use crate::step::About;
@@ -40,13 +40,13 @@ pub(super) fn accounts(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
                 let mut step = plan.draft(&format!("account-{name}"), format!("make an account for {name}"));
                 let options = ["--create-home", "--shell", "/bin/bash", "--groups", GROUP, name];
                 step.why(format!("there is no account {name}"));
-                step.run(Command::new(Program::Useradd).args(options).already(EXISTS));
+                step.run(Program::Useradd.command().args(options).already(EXISTS));
                 step
             }
             Some(user) if !user.groups.contains(GROUP) => {
                 let mut step = plan.draft(&format!("account-{name}"), format!("put {name} into the group {GROUP}"));
                 step.why(format!("the account {name} is not in it"));
-                step.run(Command::new(Program::Usermod).args(["--append", "--groups", GROUP, name]));
+                step.run(Program::Usermod.command().args(["--append", "--groups", GROUP, name]));
                 step
             }
             Some(_) => continue,
@@ -95,7 +95,7 @@ pub(super) fn sudo(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let names: Vec<&str> = plan.spec.admins().keys().map(AsRef::as_ref).collect();
     let mut step =
         plan.draft("sudoers", format!("let {} do everything by sudo, and nobody else by this", list(&names)));
-    let checked_by = Some(Command::new(Program::Visudo).args(["-cf"]));
+    let checked_by = Some(Program::Visudo.command().args(["-cf"]));
     step.file(&Managed { mode: Mode(0o440), checked_by, ..Managed::new(SUDOERS, text) })?;
     step.after("packages");
     for name in plan.spec.admins().keys() {

@@ -7,7 +7,7 @@ use stead_spec::units::NodeName;
 use super::addresses::Addresses;
 use super::time::UNIT;
 use crate::inventory::Clock;
-use crate::op::{Command, Program};
+use crate::op::Program;
 use crate::plan::planner::{Hidden, NodePlan, Planner};
 use crate::step::{About, CLOCK_TOLERANCE};
 
@@ -78,10 +78,10 @@ pub(super) fn clock(plan: &mut NodePlan<'_, '_>, clocks: &Clocks, addresses: &Ad
     let mut step = plan.draft("clock", "set its clock by the other nodes'");
     step.rests_on(About::Clock)?;
     step.why(format!("it is {} {} most nodes", span(off), if off > 0 { "ahead of" } else { "behind" }));
-    step.run(Command::new(Program::Systemctl).args(["stop", UNIT]));
+    step.run(Program::Systemctl.command().args(["stop", UNIT]));
     let servers = asked.iter().map(|(_, address)| format!("server {} iburst", address.address()));
-    step.run(Command::new(Program::Chronyd).args(["-q", "-t", ASKS]).args(servers).timeout(60));
-    step.run(Command::new(Program::Systemctl).args(["start", UNIT]));
+    step.run(Program::Chronyd.command().args(["-q", "-t", ASKS]).args(servers).timeout(60));
+    step.run(Program::Systemctl.command().args(["start", UNIT]));
     step.after("packages");
     step.after("time");
     for (node, _) in asked {

@@ -7,7 +7,7 @@ use stead_spec::Spec;
 use super::addresses::Addresses;
 use crate::generation::Stamp;
 use crate::inventory::{Mode, Questions};
-use crate::op::{Command, Op, Program, Write};
+use crate::op::{Op, Program, Write};
 use crate::plan::Block;
 use crate::plan::planner::{Hidden, Managed, NodePlan, STAMP};
 use crate::step::About;
@@ -60,7 +60,7 @@ pub(super) fn hostname(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         let mut step = plan.draft("hostname", format!("call it {name}"));
         step.rests_on(About::Hostname)?;
         step.why(format!("its hostname is {is}"));
-        step.run(Command::new(Program::Hostnamectl).args(["hostname", name]));
+        step.run(Program::Hostnamectl.command().args(["hostname", name]));
         // sudo and others look their own name up.
         step.after("hosts");
         plan.add(step);
@@ -75,7 +75,7 @@ pub(super) fn timezone(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         let mut step = plan.draft("timezone", format!("set the time zone {zone}"));
         step.rests_on(About::Timezone)?;
         step.why(format!("its time zone is {is}"));
-        step.run(Command::new(Program::Timedatectl).args(["set-timezone", zone]));
+        step.run(Program::Timedatectl.command().args(["set-timezone", zone]));
         step.after("packages");
         plan.add(step);
     }

@@ -8,7 +8,7 @@ use stead_spec::units::Suite;
 use super::clock::Clocks;
 use crate::held;
 use crate::inventory::{Activity, Enablement, NodeInventory, PackageState, Questions, Unit};
-use crate::op::{Command, Program};
+use crate::op::Program;
 use crate::plan::list;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 use crate::release;
@@ -111,7 +111,7 @@ pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(
         step.why("chrony takes the place of systemd-timesyncd, which apt removes");
     }
     // First: apt does nothing at all while an installation that was cut isn't finished.
-    step.run(Command::new(Program::Dpkg).args(["--configure", "-a"]).timeout(10 * MINUTE));
+    step.run(Program::Dpkg.command().args(["--configure", "-a"]).timeout(10 * MINUTE));
     let mut masks = Vec::new();
     for (unit, package) in STARTS.into_iter().filter(|(_, package)| wanted.contains(package)) {
         if look(plan.seen, unit)?.enablement != Enablement::Masked {
@@ -120,9 +120,9 @@ pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(
         }
     }
     if !masks.is_empty() {
-        step.run(Command::new(Program::Systemctl).args(["mask"]).args(masks));
+        step.run(Program::Systemctl.command().args(["mask"]).args(masks));
     }
-    let mut update = Command::new(Program::AptGet).args(["update"]).timeout(10 * MINUTE);
+    let mut update = Program::AptGet.command().args(["update"]).timeout(10 * MINUTE);
     if clocks.off(&plan.node.name).is_some() {
         step.why(
             "its clock is wrong, so apt may not judge by it how old Debian's lists are; their signatures it checks",
@@ -131,7 +131,8 @@ pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(
     }
     step.run(update);
     let options = ["--force-confold", "--force-confdef"].map(|option| format!("Dpkg::Options::={option}"));
-    let install = Command::new(Program::AptGet)
+    let install = Program::AptGet
+        .command()
         .args(["install", "--yes", "--no-install-recommends"])
         .args(options.iter().flat_map(|option| ["-o", option]))
         .args(["-o", LOCK])
@@ -167,8 +168,8 @@ pub(super) fn masks(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     if !rests {
         step.why(format!("{SMARTD} runs"));
     }
-    step.run(Command::new(Program::Systemctl).args(["mask", SMARTD]));
-    step.run(Command::new(Program::Systemctl).args(["stop", SMARTD]));
+    step.run(Program::Systemctl.command().args(["mask", SMARTD]));
+    step.run(Program::Systemctl.command().args(["stop", SMARTD]));
     step.after("packages");
     plan.add(step);
     Ok(())

@@ -3,7 +3,7 @@
 use super::admins::KEYS;
 use super::packages::look;
 use crate::inventory::{Activity, Questions};
-use crate::op::{Command, Program};
+use crate::op::Program;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 use crate::step::About;
 
@@ -34,13 +34,13 @@ pub(super) fn ssh(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     files.push(&admins);
     let text = format!("{}AuthorizedKeysFile {}\n", header("#"), files.join(" "));
     let mut step = plan.draft("sshd", "let sshd read the admins' keys");
-    let checked_by = Some(Command::new(Program::Sshd).args(["-t", "-f"]));
+    let checked_by = Some(Program::Sshd.command().args(["-t", "-f"]));
     if step.file(&Managed { checked_by, ..Managed::new(DROP_IN, text) })? {
         let unit = look(plan.seen, UNIT)?;
         step.rests_on(About::Unit(UNIT.to_owned()))?;
         // One that starts with each connection reads it then.
         if unit.activity == Activity::Active {
-            step.run(Command::new(Program::Systemctl).args(["reload", UNIT]));
+            step.run(Program::Systemctl.command().args(["reload", UNIT]));
         }
     }
     plan.add(step);

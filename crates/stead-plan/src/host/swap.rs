@@ -4,7 +4,7 @@ use stead_spec::Bytes;
 
 use super::packages::look;
 use crate::inventory::{Activity, NodeInventory, Questions};
-use crate::op::{Command, Program};
+use crate::op::Program;
 use crate::plan::Block;
 use crate::plan::planner::{Hidden, Managed, NodePlan};
 use crate::step::About;
@@ -40,16 +40,16 @@ pub(super) fn swap(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     if runs && !fits {
         step.why("the swap in use has another size");
         for unit in [SWAP, CRYPT] {
-            step.run(Command::new(Program::Systemctl).args(["stop", unit]).timeout(600));
+            step.run(Program::Systemctl.command().args(["stop", unit]).timeout(600));
         }
     } else if !runs {
         step.why("it isn't in use");
     }
     if !fits {
         if runs {
-            step.run(Command::new(Program::Truncate).args(["--size=0", IMAGE]));
+            step.run(Program::Truncate.command().args(["--size=0", IMAGE]));
         }
-        step.run(Command::new(Program::Fallocate).args(["-l", &size.get().to_string(), IMAGE]).timeout(120));
+        step.run(Program::Fallocate.command().args(["-l", &size.get().to_string(), IMAGE]).timeout(120));
     }
     let mut written = false;
     for (path, line) in [(CRYPTTAB, CRYPTTAB_LINE), (FSTAB, FSTAB_LINE)] {
@@ -61,8 +61,8 @@ pub(super) fn swap(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         return Ok(());
     }
     step.rests_on(About::Unit(SWAP.to_owned()))?;
-    step.run(Command::new(Program::Systemctl).args(["daemon-reload"]));
-    step.run(Command::new(Program::Systemctl).args(["start", SWAP]).timeout(120));
+    step.run(Program::Systemctl.command().args(["daemon-reload"]));
+    step.run(Program::Systemctl.command().args(["start", SWAP]).timeout(120));
     step.after("packages");
     plan.add(step);
     Ok(())

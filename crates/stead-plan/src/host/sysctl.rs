@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use stead_spec::Spec;
 
 use crate::inventory::Questions;
-use crate::op::{Command, Program};
+use crate::op::Program;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 use crate::step::{About, words};
 
@@ -47,7 +47,7 @@ pub(super) fn sysctl(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     }
     load |= step.file(&Managed::new(FILE, text))?;
     if load {
-        step.run(Command::new(Program::Sysctl).args([format!("--load={FILE}")]));
+        step.run(Program::Sysctl.command().args([format!("--load={FILE}")]));
     }
     plan.add(step);
     Ok(())

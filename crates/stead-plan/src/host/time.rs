@@ -8,7 +8,7 @@ use stead_spec::units::Interface;
 use super::addresses::Addresses;
 use super::packages::{installs, look};
 use crate::inventory::{Activity, Enablement, Questions};
-use crate::op::{Command, Program};
+use crate::op::Program;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 use crate::release;
 use crate::step::About;
@@ -35,11 +35,11 @@ pub(super) fn time(plan: &mut NodePlan<'_, '_>, addresses: &Addresses) -> Result
     // A package that is still to be installed is masked before that.
     let masked = unit.enablement == Enablement::Masked || installs(plan.seen, "chrony")?;
     if masked {
-        step.run(Command::new(Program::Systemctl).args(["unmask", UNIT]));
+        step.run(Program::Systemctl.command().args(["unmask", UNIT]));
     }
     if masked || unit.enablement != Enablement::Enabled {
         step.why(format!("{UNIT} doesn't start at boot"));
-        step.run(Command::new(Program::Systemctl).args(["enable", UNIT]));
+        step.run(Program::Systemctl.command().args(["enable", UNIT]));
         restart = true;
     } else if unit.activity != Activity::Active {
         step.why(format!("{UNIT} doesn't run"));
@@ -47,7 +47,7 @@ pub(super) fn time(plan: &mut NodePlan<'_, '_>, addresses: &Addresses) -> Result
     }
     if restart {
         step.rests_on(About::Unit(UNIT.to_owned()))?;
-        step.run(Command::new(Program::Systemctl).args(["restart", UNIT]));
+        step.run(Program::Systemctl.command().args(["restart", UNIT]));
     }
     step.after("packages");
     plan.add(step);

@@ -7,7 +7,7 @@ use stead_spec::units::TimeOfDay;
 use super::packages::look;
 use crate::held;
 use crate::inventory::{Activity, Enablement, Questions};
-use crate::op::{Command, Program};
+use crate::op::Program;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 use crate::step::About;
 
@@ -56,7 +56,7 @@ pub(super) fn time(plan: &mut NodePlan<'_, '_>, place: usize) -> Result<(), Hidd
     } else {
         if unit.enablement == Enablement::Disabled {
             step.why(format!("{TIMER} is disabled"));
-            step.run(Command::new(Program::Systemctl).args(["enable", TIMER]));
+            step.run(Program::Systemctl.command().args(["enable", TIMER]));
             restart = true;
         }
         if unit.activity != Activity::Active {
@@ -66,8 +66,8 @@ pub(super) fn time(plan: &mut NodePlan<'_, '_>, place: usize) -> Result<(), Hidd
     }
     if restart {
         step.rests_on(About::Unit(TIMER.to_owned()))?;
-        step.run(Command::new(Program::Systemctl).args(["daemon-reload"]));
-        step.run(Command::new(Program::Systemctl).args(["restart", TIMER]));
+        step.run(Program::Systemctl.command().args(["daemon-reload"]));
+        step.run(Program::Systemctl.command().args(["restart", TIMER]));
     }
     step.after("updates");
     plan.add(step);
