@@ -5,7 +5,7 @@ use stead_plan::MARK;
 use stead_plan::inventory::{Activity, Enablement, Mode, PackageState};
 use stead_plan::op::{Argument, Command, Op, Program, Write};
 
-use crate::model::{Entry, Node, SYSCTL, units_of, user};
+use crate::model::{CRYPT, Entry, Node, SWAP, SYSCTL, units_of, user};
 
 /// How much of an operation was done when it was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,12 +94,18 @@ impl Node {
             }
             (Program::Systemctl, words) => self.systemctl(words, cut).unwrap_or_else(|| Err(unheard())),
             (Program::Hostnamectl, ["hostname" | "set-hostname", .., name]) => {
-                self.whole(cut, "/etc/hostname", Entry::File { mode: Mode(0o644), text: format!("{name}\n") })
+                self.whole(cut, "/etc/hostname", Entry::File { mode: Mode(0o644), text: format!("{name}\n") });
+                Ok(())
             }
             (Program::Timedatectl, ["set-timezone", zone]) => {
-                self.whole(cut, "/etc/localtime", Entry::Link(format!("/usr/share/zoneinfo/{zone}").into()))
+                self.whole(cut, "/etc/localtime", Entry::Link(format!("/usr/share/zoneinfo/{zone}").into()));
+                Ok(())
             }
-            (Program::Useradd, words) => self.useradd(words, cut).unwrap_or_else(|| Err(unheard())),
+            (Program::Useradd, words) => match self.useradd(words, cut).unwrap_or_else(|| Err(unheard())) {
+                // What useradd ends with where there is such an account.
+                Err(Failure::Failed(_)) if command.already.contains(&9) => Ok(()),
+                ended => ended,
+            },
             (Program::Usermod, words) => self.usermod(words, cut).unwrap_or_else(|| Err(unheard())),
             (Program::Sysctl, words) => self.sysctl(words, cut).unwrap_or_else(|| Err(unheard())),
             (Program::Chronyd, words) if words.contains(&"-q") => {
@@ -110,6 +116,10 @@ impl Node {
                 Ok(())
             }
             (Program::Fallocate, words) => self.fallocate(words, cut).unwrap_or_else(|| Err(unheard())),
+            (Program::Truncate, ["--size=0", path]) => {
+                self.disk.files.insert((*path).into(), Entry::Space(0));
+                Ok(())
+            }
             // What they check is of the text, which is the planner's own business.
             (Program::Visudo, words) if words.iter().any(|word| word.starts_with("-c")) => Ok(()),
             (Program::Sshd, words) if words.contains(&"-t") => Ok(()),
@@ -119,28 +129,31 @@ impl Node {
 
     fn has(&self, program: Program) -> bool {
         let package = program.package();
-        let essential = ["apt", "dpkg", "systemd", "util-linux", "procps", "passwd", "iproute2"].contains(&package);
+        let essential =
+            ["apt", "dpkg", "systemd", "util-linux", "procps", "passwd", "iproute2", "coreutils"].contains(&package);
         essential || matches!(self.disk.packages.get(package), Some(PackageState::Installed | PackageState::Broken))
     }
 
-    fn whole(&mut self, cut: Cut, path: &str, entry: Entry) -> Ended {
+    fn whole(&mut self, cut: Cut, path: &str, entry: Entry) {
         if cut == Cut::None {
             self.disk.files.insert(path.into(), entry);
         }
-        Ok(())
     }
 
     fn apt_get(&mut self, words: &[&str], cut: Cut) -> Option<Ended> {
-        let mut plain = Vec::new();
+        let (mut plain, mut any_date) = (Vec::new(), false);
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
-                "-o" | "-t" => drop(words.next()?),
+                "-o" => any_date |= *words.next()? == "Acquire::Check-Date=false",
                 word if word.starts_with('-') => {}
                 word => plain.push(word),
             }
         }
         match plain.split_first()? {
+            (&"update", []) if self.ahead < -60_000 && !any_date => {
+                Some(failed("E: Release file for http://deb.debian.org/debian/dists/trixie/InRelease is not valid yet"))
+            }
             (&"update", []) => {
                 self.disk.lists |= cut == Cut::None;
                 Some(Ok(()))
@@ -227,6 +240,9 @@ impl Node {
         let (verb, units) = plain.split_first()?;
         let now = options.contains(&"--now");
         if *verb == "daemon-reload" && units.is_empty() {
+            if cut == Cut::None {
+                self.reload_systemd();
+            }
             return Some(Ok(()));
         }
         let done = if cut == Cut::None { units.len() } else { units.len() / 2 };
@@ -247,7 +263,6 @@ impl Node {
     fn unit(&mut self, verb: &str, unit: &str, now: bool) -> Option<Ended> {
         let state = self.disk.units.get(unit).copied();
         let not_found = || Some(failed(format!("Failed to {verb} unit: Unit file {unit} does not exist.")));
-        let swap = unit.ends_with(".swap") || unit == "swap.target" || unit.starts_with("systemd-cryptsetup@");
         match verb {
             "mask" => {
                 self.disk.units.insert(unit.to_owned(), Enablement::Masked);
@@ -262,9 +277,10 @@ impl Node {
                     .packages
                     .iter()
                     .any(|(package, state)| units_of(package).contains(&unit) && *state != PackageState::Removed);
-                match there {
-                    true => drop(self.disk.units.insert(unit.to_owned(), Enablement::Disabled)),
-                    false => drop(self.disk.units.remove(unit)),
+                if there {
+                    self.disk.units.insert(unit.to_owned(), Enablement::Disabled);
+                } else {
+                    self.disk.units.remove(unit);
                 }
             }
             "unmask" => {}
@@ -286,8 +302,14 @@ impl Node {
                     _ => {}
                 }
             }
-            "start" | "restart" if swap => self.swap_on(),
-            "stop" if swap => self.boot.swaps.clear(),
+            "start" if unit == SWAP => {
+                if !self.swap_on() {
+                    return not_found();
+                }
+            }
+            "stop" if unit == SWAP => self.boot.swaps.clear(),
+            // What uses it stops with it.
+            "stop" if unit == CRYPT => (self.boot.opened, self.boot.swaps) = (None, Vec::new()),
             "start" | "restart" | "try-restart" | "reload" | "reload-or-restart" | "try-reload-or-restart" => {
                 let active = self.boot.activity.get(unit) == Some(&Activity::Active);
                 match verb {
@@ -301,6 +323,7 @@ impl Node {
                     return Some(failed(format!("Failed to {verb} {unit}")));
                 }
             }
+            "stop" if state.is_none() => return not_found(),
             "stop" => self.stop(unit),
             _ => return None,
         }
@@ -308,7 +331,7 @@ impl Node {
     }
 
     fn useradd(&mut self, words: &[&str], cut: Cut) -> Option<Ended> {
-        let (groups, shell, name) = account(words)?;
+        let Account { groups, shell, name } = account(words)?;
         if self.disk.users.contains_key(name) {
             return Some(failed(format!("useradd: user '{name}' already exists")));
         }
@@ -325,7 +348,7 @@ impl Node {
     }
 
     fn usermod(&mut self, words: &[&str], cut: Cut) -> Option<Ended> {
-        let (groups, shell, name) = account(words)?;
+        let Account { groups, shell, name } = account(words)?;
         let append =
             words.iter().any(|word| *word == "--append" || (word.starts_with("-a") && !word.starts_with("--")));
         let Some(user) = self.disk.users.get_mut(name) else {
@@ -393,8 +416,14 @@ impl Node {
     }
 }
 
-/// Groups, shell and name in the words of useradd and usermod.
-fn account<'a>(words: &[&'a str]) -> Option<(Option<Vec<String>>, Option<&'a str>, &'a str)> {
+/// What useradd and usermod are told.
+struct Account<'a> {
+    groups: Option<Vec<String>>,
+    shell: Option<&'a str>,
+    name: &'a str,
+}
+
+fn account<'a>(words: &[&'a str]) -> Option<Account<'a>> {
     let (mut groups, mut shell, mut name) = (None, None, None);
     let list = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
     let mut words = words.iter();
@@ -409,5 +438,5 @@ fn account<'a>(words: &[&'a str]) -> Option<(Option<Vec<String>>, Option<&'a str
             word => name = Some(word),
         }
     }
-    Some((groups, shell, name?))
+    Some(Account { groups, shell, name: name? })
 }

@@ -37,6 +37,10 @@ impl Planner for Hand {
         ["node1", "node2", "node3"].map(|name| name.parse().unwrap()).to_vec()
     }
 
+    fn restarts_always(&self) -> bool {
+        true
+    }
+
     fn text(&self, variant: usize) -> String {
         format!("# {MARK}\npool {variant}.example.org\n")
     }
@@ -81,8 +85,10 @@ impl Planner for Hand {
             let installed = packages.get("chrony").is_some_and(|package| package.state == PackageState::Installed);
             let broken = packages.values().any(|package| package.state == PackageState::Broken);
             if !installed || broken {
-                let mut ops =
-                    vec![run(Program::AptGet, &["update"]), run(Program::AptGet, &["install", "-y", "chrony"])];
+                let mut ops = vec![
+                    run(Program::AptGet, &["update", "-o", "Acquire::Check-Date=false"]),
+                    run(Program::AptGet, &["install", "-y", "chrony"]),
+                ];
                 if broken && self.mistake != Mistake::NoConfigure {
                     ops.insert(0, run(Program::Dpkg, &["--configure", "-a"]));
                 }

@@ -46,6 +46,10 @@ pub(crate) struct Boot {
     pub(crate) read: BTreeMap<String, Configuration>,
     pub(crate) sysctl: BTreeMap<String, String>,
     pub(crate) swaps: Vec<Swap>,
+    /// The size of what crypttab's entry has opened.
+    pub(crate) opened: Option<u64>,
+    /// What systemd read when it was last told to.
+    pub(crate) systemd: Configuration,
 }
 
 pub(crate) type Configuration = BTreeMap<Utf8PathBuf, Entry>;
@@ -68,19 +72,31 @@ pub(crate) struct Node {
 }
 
 /// Packages that bring units which start on their own.
-const DAEMONS: [(&str, &[&str]); 5] = [
+const DAEMONS: [(&str, &[&str]); 6] = [
     ("chrony", &["chrony.service"]),
     ("openssh-server", &["ssh.service"]),
     ("systemd-timesyncd", &["systemd-timesyncd.service"]),
     ("apt", &["apt-daily.timer", "apt-daily-upgrade.timer"]),
     ("nginx", &["nginx.service"]),
+    ("smartmontools", &["smartmontools.service"]),
 ];
 
-/// What a unit reads: files by their exact path, folders by a slash at the end.
-pub(crate) const READS: [(&str, &[&str]); 2] = [
+/// What a unit reads: files by their exact path, folders by a slash at the end. What systemd reads for it lies below
+/// [`SYSTEMD`].
+const READS: [(&str, &[&str]); 3] = [
+    ("apt-daily-upgrade.timer", &["/etc/systemd/system/apt-daily-upgrade.timer.d/"]),
     ("chrony.service", &["/etc/chrony/chrony.conf", "/etc/default/chrony"]),
     ("ssh.service", &["/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/"]),
 ];
+
+const SYSTEMD: &str = "/etc/systemd/system";
+
+/// The unit of the swap that crypttab opens, by systemd's rules for names.
+pub(crate) const SWAP: &str = r"dev-mapper-stead\x2dswap.swap";
+pub(crate) const CRYPT: &str = r"systemd-cryptsetup@stead\x2dswap.service";
+
+/// What a swap's header takes.
+const PAGE: u64 = 4096;
 
 /// Settings of the kernel and what they are without anybody's asking.
 pub(crate) const SYSCTL: [(&str, &str); 8] = [
@@ -189,12 +205,20 @@ impl Node {
                 self.load_sysctl(text);
             }
         }
+        self.reload_systemd();
         for (unit, enablement) in self.disk.units.clone() {
-            if enablement == Enablement::Enabled && !unit.ends_with(".swap") {
+            if enablement == Enablement::Enabled {
                 self.start(&unit);
             }
         }
         self.swap_on();
+    }
+
+    /// systemd reads units, drop-ins, fstab and crypttab.
+    pub(crate) fn reload_systemd(&mut self) {
+        let read = |path: &Utf8Path| path.starts_with(SYSTEMD) || path == "/etc/fstab" || path == "/etc/crypttab";
+        let read = self.disk.files.iter().filter(|(path, _)| read(path));
+        self.boot.systemd = read.map(|(path, entry)| (path.clone(), entry.clone())).collect();
     }
 
     /// Starts a unit; whether it runs then.
@@ -212,6 +236,10 @@ impl Node {
         if there && whole {
             self.read_configuration(unit);
             self.boot.activity.insert(unit.to_owned(), Activity::Active);
+            if unit == "chrony.service" {
+                // It steps the clock when it starts.
+                self.ahead = 0;
+            }
         }
         there && whole
     }
@@ -224,19 +252,20 @@ impl Node {
 
     /// A unit reads its configuration.
     pub(crate) fn read_configuration(&mut self, unit: &str) {
-        let now = self.configuration(unit);
+        let mut now = Self::configuration(unit, &self.disk.files);
+        now.retain(|path, _| !path.starts_with(SYSTEMD));
+        now.extend(Self::configuration(unit, &self.boot.systemd));
         self.boot.read.insert(unit.to_owned(), now);
     }
 
-    /// What a unit would read now.
-    pub(crate) fn configuration(&self, unit: &str) -> Configuration {
+    fn configuration(unit: &str, files: &Configuration) -> Configuration {
         let paths = READS.iter().find(|(name, _)| *name == unit).map_or(&[] as &[&str], |(_, paths)| paths);
         let of = |path: &&str| {
             let wanted = |file: &Utf8Path| match path.strip_suffix('/') {
                 Some(folder) => file.parent() == Some(Utf8Path::new(folder)) && file.extension() == Some("conf"),
                 None => file == Utf8Path::new(path),
             };
-            let found = self.disk.files.iter().filter(|(file, _)| wanted(file));
+            let found = files.iter().filter(|(file, _)| wanted(file));
             found.map(|(file, entry)| (file.clone(), entry.clone())).collect::<Vec<_>>()
         };
         paths.iter().flat_map(of).collect()
@@ -244,9 +273,14 @@ impl Node {
 
     /// The units that run with another configuration than the one that lies there.
     pub(crate) fn stale(&self) -> Vec<String> {
-        let running =
-            self.boot.read.iter().filter(|(unit, _)| self.boot.activity.get(*unit) == Some(&Activity::Active));
-        running.filter(|(unit, read)| self.configuration(unit) != **read).map(|(unit, _)| unit.clone()).collect()
+        // What people have masked is theirs.
+        let runs = |unit: &String| {
+            self.boot.activity.get(unit) == Some(&Activity::Active)
+                && self.disk.units.get(unit) == Some(&Enablement::Enabled)
+        };
+        let stale = |unit: &String, read: &Configuration| Self::configuration(unit, &self.disk.files) != *read;
+        let read = self.boot.read.iter();
+        read.filter(|(unit, read)| runs(unit) && stale(unit, read)).map(|(unit, _)| unit.clone()).collect()
     }
 
     /// Puts `KEY = VALUE` lines into the kernel.
@@ -260,38 +294,29 @@ impl Node {
         }
     }
 
-    /// Takes the swap of fstab into use, through crypttab where that says so.
-    pub(crate) fn swap_on(&mut self) {
-        for line in self.lines("/etc/fstab") {
-            let mut words = line.split_whitespace();
-            let (Some(what), _, Some("swap")) = (words.next(), words.next(), words.next()) else { continue };
-            let encrypted = what.strip_prefix("/dev/mapper/");
-            let backing = match encrypted {
-                Some(name) => {
-                    let lines = self.lines("/etc/crypttab");
-                    let entry = lines.iter().find(|line| line.split_whitespace().next() == Some(name));
-                    entry.and_then(|line| line.split_whitespace().nth(1).map(str::to_owned))
-                }
-                None => Some(what.to_owned()),
-            };
-            let Some(Entry::Space(size)) = backing.and_then(|path| self.disk.files.get(Utf8Path::new(&path))) else {
-                continue;
-            };
-            let (size, number) = (Bytes::new(*size), self.boot.swaps.len());
-            let path = encrypted.map_or_else(|| what.into(), |_| Utf8PathBuf::from(format!("/dev/dm-{number}")));
-            if self.boot.swaps.is_empty() {
-                self.boot.swaps.push(Swap { path, size, encrypted: encrypted.is_some() });
-            }
+    /// Takes the swap of fstab into use, by way of crypttab, as systemd knows the two. Whether there is one.
+    pub(crate) fn swap_on(&mut self) -> bool {
+        let lines = |path: &str| match self.boot.systemd.get(Utf8Path::new(path)) {
+            Some(Entry::File { text, .. }) => text.clone(),
+            _ => String::new(),
+        };
+        let (fstab, crypttab) = (lines("/etc/fstab"), lines("/etc/crypttab"));
+        let word = |line: &'_ str, index| line.split_whitespace().nth(index).map(str::to_owned);
+        let asked = fstab.lines().any(|line| line.starts_with("/dev/mapper/stead-swap none swap"));
+        let entry = crypttab.lines().find(|line| line.starts_with("stead-swap "));
+        let image = entry.and_then(|line| word(line, 1)).and_then(|path| self.disk.files.get(Utf8Path::new(&path)));
+        // What is open stays so, whatever became of the file.
+        let size = self.boot.opened.or(match image {
+            Some(Entry::Space(size)) => Some(*size),
+            _ => None,
+        });
+        let Some(size) = size.filter(|size| asked && *size > PAGE) else { return false };
+        self.boot.opened = Some(size);
+        if self.boot.swaps.is_empty() {
+            let swap = Swap { path: "/dev/dm-0".into(), size: Bytes::new(size - PAGE), encrypted: true };
+            self.boot.swaps.push(swap);
         }
-    }
-
-    fn lines(&self, path: &str) -> Vec<String> {
-        match self.disk.files.get(Utf8Path::new(path)) {
-            Some(Entry::File { text, .. }) => {
-                text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
-            }
-            _ => Vec::new(),
-        }
+        true
     }
 }
 

@@ -10,7 +10,7 @@ use stead_plan::inventory::{
 };
 use stead_spec::Bytes;
 
-use crate::model::{Entry, Node};
+use crate::model::{Entry, Node, SWAP};
 
 /// Larger texts travel nowhere.
 const LARGEST_TEXT: usize = 64 << 10;
@@ -101,6 +101,12 @@ impl Node {
     }
 
     fn unit_state(&self, unit: &str) -> Unit {
+        if unit == SWAP {
+            // A generator makes it of fstab.
+            let there = !self.boot.swaps.is_empty();
+            let enablement = if there { Enablement::Other } else { Enablement::Absent };
+            return Unit { enablement, activity: if there { Activity::Active } else { Activity::Inactive } };
+        }
         Unit {
             enablement: self.disk.units.get(unit).copied().unwrap_or(Enablement::Absent),
             activity: self.boot.activity.get(unit).copied().unwrap_or(Activity::Inactive),

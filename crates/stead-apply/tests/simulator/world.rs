@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) violations: Vec<String>,
     /// For a person who looks for the cause.
     pub(crate) trace: Vec<String>,
+    /// A broken variant: whoever wants a node gets it.
+    pub(crate) shares_leases: bool,
     links: u64,
 }
 
@@ -45,6 +47,8 @@ pub(crate) struct Place {
     rest: VecDeque<Op>,
     /// Whether the agent has lost its stead and finishes what it does.
     orphaned: bool,
+    /// How many connections there are.
+    links: u32,
     /// Connections of another age are broken.
     age: u32,
     silent_until: u32,
@@ -100,6 +104,7 @@ impl World {
             killed: BTreeSet::new(),
             violations: Vec::new(),
             trace: Vec::new(),
+            shares_leases: false,
             links: 0,
         }
     }
@@ -206,6 +211,7 @@ impl Place {
             holder: None,
             rest: VecDeque::new(),
             orphaned: false,
+            links: 0,
             age: 0,
             silent_until: 0,
             lose: false,
@@ -228,6 +234,12 @@ impl Place {
         } else {
             self.broken();
         }
+    }
+
+    /// Whether no apply is going on, as far as this node knows. A line that somebody writes into a file between look and
+    /// write is lost: nothing tells the node what the planner saw.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.links == 0
     }
 
     /// What people put there and a power cut took, nobody can leave alone.
@@ -269,6 +281,7 @@ impl Reach for SimReach {
         if place.silent_until > tick {
             return Err(lost());
         }
+        place.links += 1;
         Ok(SimLink { reach: self.clone(), node: node.clone(), id, age: place.age, lost: false })
     }
 }
@@ -306,9 +319,10 @@ impl SimLink {
     fn lock(&self) -> Option<Lease> {
         let mut world = self.reach.world.borrow_mut();
         let since = Timestamp(i64::from(world.tick));
+        let shares = world.shares_leases;
         let place = world.place(&self.node);
         match &place.holder {
-            Some((id, lease)) if *id != self.id => Some(lease.clone()),
+            Some((id, lease)) if *id != self.id && !shares => Some(lease.clone()),
             _ => {
                 place.holder = Some((self.id, Lease { who: self.reach.who.clone(), since }));
                 None
@@ -364,7 +378,7 @@ impl SimLink {
                 let mut world = self.reach.world.borrow_mut();
                 let place = world.place(&self.node);
                 let Some(op) = place.rest.pop_front() else { return Ok(Ok(())) };
-                said(Answer::Progress(format!("{op:?}")));
+                said(Answer::Progress("the next operation".to_owned()));
                 place.node.running = Some(op);
             }
             // Whatever happens now happens in the middle of it.
@@ -415,6 +429,7 @@ impl SimLink {
 impl Drop for SimLink {
     fn drop(&mut self) {
         self.leave();
+        self.reach.world.borrow_mut().place(&self.node).links -= 1;
     }
 }
 
