@@ -81,6 +81,7 @@ pub(crate) fn drift(place: &mut Place, seed: u64) {
         }
         _ => match rng.u8(..3) {
             0 => node.boot.swaps.clear(),
+            1 if node.keeps_time => {}
             1 => node.ahead = rng.i64(-90_000..90_000),
             _ => drop(node.disk.files.insert(
                 "/etc/hostname".into(),

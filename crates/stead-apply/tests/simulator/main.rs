@@ -6,25 +6,29 @@
 mod commands;
 mod drift;
 mod hand;
+mod host;
 mod model;
 mod observe;
 mod scenario;
 mod world;
 
 use hand::{Hand, Mistake};
+use host::Host;
 use scenario::{Planner, Scenario};
 
-/// They take a quarter of a millisecond a node and apply, so about ten seconds on a slow core.
-const CASES: u64 = 1_500;
+/// How many stories are told unless somebody says it: as many as take some seconds on a slow core.
+const CASES: u64 = 3_000;
+/// The same of the planner itself, whose plans are longer.
+const HOST_CASES: u64 = 1_000;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
 /// Tells many stories; the first that breaks, in its shortest form.
-fn first_broken(planner: &dyn Planner, change: impl Fn(&mut Scenario)) -> Option<String> {
+fn first_broken(planner: &dyn Planner, cases: u64, change: impl Fn(&mut Scenario)) -> Option<String> {
     let from = number("STEAD_SIM_FROM", 0);
-    for seed in from..from + number("STEAD_SIM_CASES", CASES) {
+    for seed in from..from + number("STEAD_SIM_CASES", cases) {
         let mut story = Scenario::random(seed);
         change(&mut story);
         if story.run(planner).is_err() {
@@ -38,7 +42,30 @@ fn first_broken(planner: &dyn Planner, change: impl Fn(&mut Scenario)) -> Option
 
 #[test]
 fn a_small_plan_converges_whatever_happens() {
-    if let Some(broken) = first_broken(&Hand { mistake: Mistake::None }, |_| ()) {
+    if let Some(broken) = first_broken(&Hand { mistake: Mistake::None }, CASES, |_| ()) {
+        panic!("{broken}");
+    }
+}
+
+#[test]
+fn the_layer_host_converges_whatever_happens() {
+    if let Some(broken) = first_broken(&Host::new(false), HOST_CASES, |story| story.clocks = false) {
+        panic!("{broken}");
+    }
+}
+
+#[test]
+#[ignore = "where most clocks are behind, apt takes Debian's lists for too new, and nothing is ever installed"]
+fn most_clocks_may_be_wrong() {
+    if let Some(broken) = first_broken(&Host::new(false), HOST_CASES, |_| ()) {
+        panic!("{broken}");
+    }
+}
+
+#[test]
+#[ignore = "a reload that is cut after its file was written is never done: nothing observes what a daemon has read"]
+fn daemons_have_read_what_their_files_say() {
+    if let Some(broken) = first_broken(&Host::new(true), HOST_CASES, |story| story.clocks = false) {
         panic!("{broken}");
     }
 }
@@ -50,14 +77,15 @@ fn mistakes_are_found() {
         (Mistake::NoConfigure, "no end after"),
         (Mistake::TakesHosts, "is not as people put it"),
     ] {
-        let broken = first_broken(&Hand { mistake }, |_| ()).unwrap_or_else(|| panic!("{mistake:?} is not found"));
+        let broken =
+            first_broken(&Hand { mistake }, CASES, |_| ()).unwrap_or_else(|| panic!("{mistake:?} is not found"));
         assert!(broken.contains(expected), "{mistake:?}: {broken}");
     }
 }
 
 #[test]
 fn a_write_that_is_dropped_is_called_untrue() {
-    let broken = first_broken(&Hand { mistake: Mistake::None }, |story| {
+    let broken = first_broken(&Hand { mistake: Mistake::None }, CASES, |story| {
         story.drops_writes = true;
         story.settled = false;
         story.faults.clear();
@@ -68,7 +96,7 @@ fn a_write_that_is_dropped_is_called_untrue() {
 
 #[test]
 fn two_at_once_are_found() {
-    let broken = first_broken(&Hand { mistake: Mistake::None }, |story| {
+    let broken = first_broken(&Hand { mistake: Mistake::None }, CASES, |story| {
         story.shares_leases = true;
         story.admins = vec![0, 1];
     });

@@ -67,6 +67,8 @@ pub(crate) struct Node {
     pub(crate) ahead: i64,
     /// What is done at this very moment.
     pub(crate) running: Option<Op>,
+    /// Nothing sets its clock wrong.
+    pub(crate) keeps_time: bool,
     /// A broken variant: writes say that they are done, and aren't.
     pub(crate) drops_writes: bool,
 }
@@ -153,6 +155,7 @@ impl Node {
             boot: Boot::default(),
             ahead: rng.i64(-90_000..90_000) * i64::from(rng.bool()),
             running: None,
+            keeps_time: false,
             drops_writes: false,
         };
         node.boot();
