@@ -33,7 +33,7 @@ pub(crate) fn drift(place: &mut Place, seed: u64) {
         }
         3 => {
             // A file of their own, or one that they share with stead.
-            let path = rng.choice(["/etc/hosts", "/etc/fstab", "/home/someone/letter.txt"]).unwrap_or_default();
+            let path = rng.choice(["/etc/hosts", "/etc/fstab", "/srv/someone/letter.txt"]).unwrap_or_default();
             if path.starts_with("/etc") && !quiet {
                 return;
             }

@@ -127,11 +127,11 @@ impl Node {
         file("/etc/sysctl.d/50-mine.conf", &format!("kernel.panic = 7\n{}", noise(rng)));
         file("/etc/sudoers", &format!("@includedir /etc/sudoers.d\n{}", noise(rng)));
         file("/root/.ssh/authorized_keys", &noise(rng));
-        file("/home/someone/letter.txt", &noise(rng));
+        file("/srv/someone/letter.txt", &noise(rng));
         if rng.bool() {
             file("/etc/crypttab", &noise(rng));
         }
-        for folder in ["/etc", "/etc/ssh", "/etc/sudoers.d", "/etc/apt", "/etc/sysctl.d", "/home/someone", "/var/lib"] {
+        for folder in ["/etc", "/etc/ssh", "/etc/sudoers.d", "/etc/apt", "/etc/sysctl.d", "/srv/someone", "/var/lib"] {
             disk.files.insert(folder.into(), Entry::Folder { mode: Mode(0o755) });
         }
         disk.files.insert("/etc/localtime".into(), Entry::Link("/usr/share/zoneinfo/Etc/UTC".into()));
@@ -326,7 +326,7 @@ impl Node {
 /// An account.
 pub(crate) fn user(name: &str, uid: u32, groups: &[&str]) -> User {
     let groups: BTreeSet<String> = groups.iter().copied().chain([name]).map(str::to_owned).collect();
-    User { uid, home: format!("/home/{name}").into(), shell: "/bin/bash".to_owned(), groups }
+    User { uid, home: format!("/srv/{name}").into(), shell: "/bin/bash".to_owned(), groups }
 }
 
 /// The units that a package brings.
