@@ -10,21 +10,21 @@ use stead_apply::secrets::Secret;
 /// There is a question, and nobody to answer it.
 #[derive(Debug)]
 pub(crate) struct Nobody {
-    question: String,
+    what: String,
     /// What to do instead.
     pub(crate) next: &'static str,
 }
 
 impl Nobody {
     /// Nobody sees or answers this.
-    pub(crate) fn new(question: impl Into<String>, next: &'static str) -> Self {
-        Self { question: question.into(), next }
+    pub(crate) fn new(what: impl Into<String>, next: &'static str) -> Self {
+        Self { what: what.into(), next }
     }
 }
 
 impl fmt::Display for Nobody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is nobody to ask: {}", self.question)
+        write!(f, "{}", self.what)
     }
 }
 
@@ -68,7 +68,7 @@ fn line(prompt: &str, question: &str, next: &'static str) -> Result<String> {
         let _ = err.write_all(b"\n");
     }
     if read == 0 && !io::stdin().is_terminal() {
-        return Err(Nobody::new(question, next).into());
+        return Err(Nobody::new(format!("there is nobody to ask: {question}"), next).into());
     }
     Ok(answer)
 }

@@ -42,6 +42,10 @@ fn take_out(files: &Files, admin: &str, arguments: &Revoke, printer: &mut Printe
         let what = format!("`{}` has no admin `{admin}`", files.path());
         return Err(Advised::new(what, format!("name one of {}", all.join(", "))).into());
     };
+    if arguments.key.is_none() && files.spec.admins().len() == 1 {
+        let what = format!("`{}` is the only admin", admin.name);
+        return Err(Advised::new(what, "add another one first: `stead keys add ADMIN PUBLICKEY`").into());
+    }
     let path = KeyPath::new(["admin", admin.name.as_str()]);
     let (path, keys, what) = match &arguments.key {
         None => (path, admin.keys.iter().collect(), format!("the admin `{}`", admin.name)),

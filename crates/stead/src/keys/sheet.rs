@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Sheet, printer: &mut Printer) -> Result<ExitCode> 
     let files = Files::read(&arguments.file, printer)?;
     let cluster = files.spec.cluster();
     if let Some(recipient) = cluster.recovery.as_ref().filter(|_| !arguments.replace) {
-        let what = format!("the cluster has a recovery sheet: the one that ends with {recipient}");
+        let what = format!("the cluster has a recovery sheet already, with {recipient} on it");
         return Err(
             Advised::new(what, "if it is lost or was seen, make another one: `stead keys sheet --replace`").into()
         );
@@ -98,7 +98,11 @@ fn show(sheet: &secrets::Sheet, files: &Files, out: Option<&Utf8Path>, printer: 
         return Ok(shown);
     }
     if !std::io::stdout().is_terminal() {
-        return Err(ask::Nobody::new("the recovery sheet is shown in a terminal", "or write it: `--out FILE`").into());
+        return Err(ask::Nobody::new(
+            "here is no terminal to show the sheet in",
+            "run it in a terminal, or write the sheet to a file: `--out FILE`",
+        )
+        .into());
     }
     let text = sheet.text(cluster, now(), true);
     for line in text.expose_secret().lines() {

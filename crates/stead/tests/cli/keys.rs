@@ -38,11 +38,14 @@ impl Folder {
 
     /// What `stead keys …` says here, with its code, and without what differs from run to run.
     fn keys(&self, arguments: &[&str], input: &str) -> String {
+        steady(&super::said(&self.output(arguments, input)))
+    }
+
+    fn output(&self, arguments: &[&str], input: &str) -> std::process::Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stead"));
         command.arg("keys").args(arguments).current_dir(self.folder.path());
         command.env_clear().env("HOME", self.folder.path());
-        let output = run_with_input(command, input.as_bytes());
-        steady(&super::said(&output))
+        run_with_input(command, input.as_bytes())
     }
 
     fn text(&self, name: &str) -> String {
@@ -104,23 +107,54 @@ fn steady(text: &str) -> String {
             None => words.join(" "),
         }
     };
-    text.lines().map(|text| line(text) + "\n").collect()
+    text.lines().map(|text| line(text).trim_end().to_owned() + "\n").collect()
 }
 
 #[test]
 fn from_nothing_to_the_sheet() {
     let folder = Folder::new();
     let before = folder.text("stead.toml");
-    insta::assert_snapshot!(folder.keys(&["list"], ""), @"");
-    insta::assert_snapshot!(folder.keys(&["sheet"], "XXXXXXXX\n"), @"");
-    insta::assert_snapshot!(folder.keys(&["sheet", "--out", "sheet"], "1\n2\n3\n"), @"");
-    insta::assert_snapshot!(folder.keys(&["sheet", "--out", "sheet"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["list"], ""), @r"
+    stead.secrets: 0 secrets; no recovery sheet yet: `stead keys sheet`
+    code: 0
+    ");
+    insta::assert_snapshot!(folder.keys(&["sheet"], "XXXXXXXX\n"), @r"
+    stderr:
+    error: here is no terminal to show the sheet in
+      next: run it in a terminal, or write the sheet to a file: `--out FILE`
+    code: 64
+    ");
+    insta::assert_snapshot!(folder.keys(&["sheet", "--out", "sheet"], "1\n2\n3\n"), @r"
+    stderr:
+    the recovery sheet is in `sheet`: print it twice
+    type the last 8 characters of the key that begins with AGE-SECRET-KEY-1, from the paper:
+    that is not how it ends
+    type the last 8 characters of the key that begins with AGE-SECRET-KEY-1, from the paper:
+    that is not how it ends
+    type the last 8 characters of the key that begins with AGE-SECRET-KEY-1, from the paper:
+    error: that is not how the key ends; nothing has changed
+      next: begin again: `stead keys sheet`; throw away what you printed
+    code: 1
+    ");
+    insta::assert_snapshot!(folder.keys(&["sheet", "--out", "sheet"], ""), @r"
+    stderr:
+    the recovery sheet is in `sheet`: print it twice
+    type the last 8 characters of the key that begins with AGE-SECRET-KEY-1, from the paper:
+    error: there is nobody to ask: type the last 8 characters of the key that begins with AGE-SECRET-KEY-1, from the paper
+      next: run it in a terminal
+    code: 64
+    ");
     assert!(folder.text("stead.toml") == before && !folder.path("sheet").exists());
     folder.sheet();
     let after = folder.text("stead.toml");
     let added: Vec<_> = after.lines().filter(|line| !before.contains(*line)).collect();
     assert!(matches!(added[..], [line] if line.starts_with("recovery = \"age1")), "{added:?}");
-    insta::assert_snapshot!(folder.keys(&["sheet"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["sheet"], ""), @r"
+    stderr:
+    error: the cluster has a recovery sheet already, with age1… on it
+      next: if it is lost or was seen, make another one: `stead keys sheet --replace`
+    code: 1
+    ");
 }
 
 #[test]
@@ -132,17 +166,75 @@ fn adding_and_revoking() {
     let words: Vec<_> = ["add", "bob"].into_iter().chain(bob.split(' ')).collect();
     let before = (folder.text("stead.toml"), folder.text("stead.secrets"));
     let with = |more: &[&'static str]| [&words[..], more].concat();
-    insta::assert_snapshot!(folder.keys(&with(&[]), "n\n"), @"");
-    insta::assert_snapshot!(folder.keys(&with(&["--identity", "bob"]), "y\n"), @"");
+    insta::assert_snapshot!(folder.keys(&with(&[]), "n\n"), @r"
+    stderr:
+    write a key of a new admin, `bob` into `stead.toml`: ssh-ed25519 AAAA… bob@laptop
+    seal 3 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
+    do this? [y/N]
+    nothing has changed
+    code: 0
+    ");
+    insta::assert_snapshot!(folder.keys(&with(&["--identity", "bob"]), "y\n"), @r"
+    stderr:
+    write a key of a new admin, `bob` into `stead.toml`: ssh-ed25519 AAAA… bob@laptop
+    seal 3 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
+    do this? [y/N]
+    error: none of your keys opens `ca/machines`: it is sealed for me (me@laptop), the recovery sheet, and you have bob (bob@laptop) in `bob`
+      next: name the private key with `--identity FILE`; the recovery sheet's text in a file is one too
+    code: 1
+    ");
     assert_eq!((folder.text("stead.toml"), folder.text("stead.secrets")), before);
-    insta::assert_snapshot!(folder.keys(&with(&["--yes", "--identity", "me"]), ""), @"");
+    insta::assert_snapshot!(folder.keys(&with(&["--yes", "--identity", "me"]), ""), @r"
+    stderr:
+    write a key of a new admin, `bob` into `stead.toml`: ssh-ed25519 AAAA… bob@laptop
+    seal 3 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
+    done; `stead apply` brings it to the nodes
+    code: 0
+    ");
     insta::assert_snapshot!(folder.keys(&["list"], ""));
-    insta::assert_snapshot!(folder.keys(&["reseal"], ""), @"");
-    insta::assert_snapshot!(folder.keys(&["revoke", "me", "me@laptop", "--identity", "bob"], "y\n"), @"");
-    insta::assert_snapshot!(folder.keys(&["revoke", "me", "--identity", "bob"], "yes\n"), @"");
-    insta::assert_snapshot!(folder.keys(&["revoke", "--ca", "machines", "--yes"], ""), @"");
-    insta::assert_snapshot!(folder.keys(&["revoke", "--ca", "machines", "--yes"], ""), @"");
-    insta::assert_snapshot!(folder.keys(&["revoke", "bob", "--yes"], ""));
+    insta::assert_snapshot!(folder.keys(&["reseal"], ""), @r"
+    stderr:
+    nothing to do
+    code: 0
+    ");
+    insta::assert_snapshot!(folder.keys(&["revoke", "me", "me@laptop", "--identity", "bob"], "y\n"), @r"
+    stderr:
+    error: `me` has no other key
+      next: take the whole admin: `stead keys revoke me`, or `stead keys add` another key first
+    code: 1
+    ");
+    insta::assert_snapshot!(folder.keys(&["revoke", "me", "--identity", "bob"], "yes\n"), @r"
+    stderr:
+    take out of `stead.toml` the admin `me`
+    seal 3 secrets of `stead.secrets` anew, for bob (bob@laptop), the recovery sheet
+    do this? [y/N]
+    done; `stead apply` takes it from the nodes
+
+    Whoever had that may have copied what it opened, and git keeps the old file. Make anew what they must not know:
+      ca/machines: `stead keys revoke --ca machines`
+      ca/storage: `stead keys revoke --ca storage`
+      ca/telemetry: `stead keys revoke --ca telemetry`
+    code: 0
+    ");
+    insta::assert_snapshot!(folder.keys(&["revoke", "--ca", "machines", "--yes"], ""), @r"
+    stderr:
+    make a new CA for machines in `stead.secrets`
+    keep the one before as `ca/machines/previous`, trusted until all nodes have the new one
+    done; `stead apply` brings it to the nodes
+    code: 0
+    ");
+    insta::assert_snapshot!(folder.keys(&["revoke", "--ca", "machines", "--yes"], ""), @r"
+    stderr:
+    error: the CA for machines that was replaced before is still trusted
+      next: `stead apply` brings the new one to every node and ends that; then do this again
+    code: 1
+    ");
+    insta::assert_snapshot!(folder.keys(&["revoke", "bob", "--yes"], ""), @r"
+    stderr:
+    error: `bob` is the only admin
+      next: add another one first: `stead keys add ADMIN PUBLICKEY`
+    code: 1
+    ");
 }
 
 #[test]
@@ -153,18 +245,40 @@ fn a_file_that_was_changed_by_hand() {
     let new = folder.key("new");
     let text = folder.text("stead.toml").replace("keys = [\"", &format!("keys = [\"{new}\", \""));
     std::fs::write(folder.path("stead.toml"), text).expect("written");
-    let json = folder.keys(&["list", "--json"], "");
-    let json: Value = serde_json::from_str(json.strip_suffix("code: 2\n").expect("it differs")).expect("JSON");
+    let listed = folder.output(&["list", "--json"], "");
+    assert_eq!(listed.status.code(), Some(2));
+    let json: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
     let all = json["secrets"].as_array().expect("a list");
     assert_eq!((all.len(), &json["schema_version"]), (3, &1.into()));
     assert!(all.iter().all(|one| one["as_asked"] == false && one["certificate"]["until"] == "2076-01-01T00:00:00Z"));
     assert_eq!(all[0]["certificate"]["purpose"], "machines");
-    insta::assert_snapshot!(folder.keys(&["reseal", "--yes", "--identity", "sheet.key"], ""), @"");
-    insta::assert_snapshot!(folder.keys(&["reseal"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["reseal", "--yes", "--identity", "sheet.key"], ""), @r"
+    stderr:
+    seal 3 secrets of `stead.secrets` anew, for me (me@laptop), me (new@laptop), the recovery sheet
+    done: 3 secrets sealed anew
+    code: 0
+    ");
+    insta::assert_snapshot!(folder.keys(&["reseal"], ""), @r"
+    stderr:
+    nothing to do
+    code: 0
+    ");
     assert!(folder.keys(&["list", "--json"], "").ends_with("code: 0\n"));
     let secrets = folder.text("stead.secrets");
     std::fs::write(folder.path("stead.secrets"), &secrets[..secrets.len() / 2]).expect("cut");
-    insta::assert_snapshot!(folder.keys(&["list"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["list"], ""), @r"
+    stderr:
+    error: the sealed secrets in `stead.secrets` can't be read
+      because: line 60: nothing like that stands in a record such as `ca/storage`
+      next: take the file from your git once more, or fetch it back from a node: `stead adopt ADDRESS`
+    code: 1
+    ");
     std::fs::write(folder.path("stead.secrets"), secrets.replacen("[ca/s", "=======\n[ca/s", 1)).expect("in conflict");
-    insta::assert_snapshot!(folder.keys(&["list"], ""), @"");
+    insta::assert_snapshot!(folder.keys(&["list"], ""), @r"
+    stderr:
+    error: the sealed secrets in `stead.secrets` can't be read
+      because: line 43: a conflict of git's is there: `=======`
+      next: git could not merge this place: keep the records of both sides, of two with one name keep one, and take the marks out
+    code: 1
+    ");
 }
