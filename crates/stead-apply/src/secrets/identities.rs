@@ -160,7 +160,7 @@ impl Identities {
         }
         Err(locked.unwrap_or_else(|| SecretsError::NoneOpens {
             name: record.name().clone(),
-            sealed_for: record.sealed_for().iter().map(|key| self.call(key)).collect::<Vec<_>>().join(", "),
+            sealed_for: self.sealed_for(record),
             at_hand: self.at_hand(),
         }))
     }
@@ -176,6 +176,12 @@ impl Identities {
         };
         *key.lock.borrow_mut() = Lock::Open(Box::new(age::ssh::Identity::from(opened)));
         Ok(())
+    }
+
+    fn sealed_for(&self, record: &Record) -> String {
+        let mut who: Vec<_> = record.sealed_for().iter().map(|key| self.call(key)).collect();
+        who.sort();
+        who.join(", ")
     }
 
     fn at_hand(&self) -> String {

@@ -103,7 +103,8 @@ impl Files {
     /// Says what would be sealed anew.
     pub(super) fn show_stale(&self, stale: Option<&(Vec<SecretName>, Recipients)>, printer: &mut Printer) {
         if let Some((names, recipients)) = stale {
-            let who: Vec<_> = recipients.fingerprints().iter().map(|key| recipients.describe(key)).collect();
+            let mut who: Vec<_> = recipients.fingerprints().iter().map(|key| recipients.describe(key)).collect();
+            who.sort();
             let (count, path, who) = (secrets(names.len()), &self.secrets, who.join(", "));
             printer.progress(format_args!("seal {count} of `{path}` anew, for {who}"));
         }

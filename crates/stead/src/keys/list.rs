@@ -68,7 +68,8 @@ fn show(record: &Record, recipients: Option<&Recipients>, stale: bool, printer: 
         let purpose = purpose.map(|purpose| format!(" for {purpose}")).unwrap_or_default();
         printer.line(format_args!("  certificate{purpose} valid until {}: {subject}", date(until)));
     }
-    let who: Vec<_> = record.sealed_for().iter().map(|key| called(key, recipients)).collect();
+    let mut who: Vec<_> = record.sealed_for().iter().map(|key| called(key, recipients)).collect();
+    who.sort();
     printer.line(format_args!("  opened by {}", who.join(", ")));
     Ok(())
 }
