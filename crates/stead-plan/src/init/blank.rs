@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
+use super::text::plain;
 use crate::disks::{BlockDevice, Disk, Ends};
 use crate::host::facts::Swap;
 use crate::inventory::Known;
@@ -85,11 +86,11 @@ fn found(disk: &Disk) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for child in all(&disk.children) {
         let words = [child.content.as_deref().unwrap_or(&child.kind), child.label.as_deref().unwrap_or_default()];
-        found.insert(words.join(" ").trim().to_owned());
+        found.insert(plain(&words.join(" ")));
     }
     for signature in disk.signatures.iter().filter_map(Known::get).flatten() {
         let words = [signature.kind.as_str(), signature.label.as_deref().unwrap_or_default()];
-        found.insert(words.join(" ").trim().to_owned());
+        found.insert(plain(&words.join(" ")));
     }
     found
 }

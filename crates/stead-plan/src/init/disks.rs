@@ -37,7 +37,7 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Own {
     /// By volume, in the order of volumes.
-    pub given: BTreeMap<&'static str, Vec<Given>>,
+    pub given: Vec<(&'static str, Vec<Given>)>,
     /// Those that are not given, and why, one line each.
     pub aside: Vec<String>,
 }
@@ -155,7 +155,7 @@ fn give(
             !take
         });
         if !given.is_empty() {
-            node.given.insert(volume, given);
+            node.given.push((volume, given));
         }
     }
 }
@@ -270,6 +270,7 @@ fn is_plugged(disk: &Disk) -> bool {
 
 fn what(disk: &Disk) -> String {
     let kind = match class(disk) {
+        _ if disk.transport.as_deref() == Some("mmc") => "card or eMMC",
         Class::Nvme => "NVMe",
         Class::Ssd => "SSD",
         Class::Hdd => "turning",

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use stead_spec::units::{Address, Interface, NodeName, Subnet, SwitchName, Vlan};
 
-use super::switches::{Cabling, is_hardware};
+use super::switches::{Cabling, SwitchGroup, is_hardware};
 use super::{Found, FoundNode};
 use crate::inventory::Known;
 use crate::network::facts::{Nic, Route};
@@ -53,10 +53,10 @@ struct Seen {
 
 /// Proposes networks.
 pub(super) fn propose(found: &Found, cabling: &Cabling) -> Networks {
-    let on_each =
-        |ports: &BTreeMap<NodeName, Vec<String>>| found.nodes.iter().all(|node| ports.contains_key(&node.name));
-    let shared: Vec<SwitchName> =
-        cabling.switches.iter().filter(|switch| on_each(&switch.ports)).map(|switch| switch.name.clone()).collect();
+    let on_each = |switch: &&SwitchGroup| {
+        switch.ports.len() > 1 && found.nodes.iter().all(|node| switch.ports.contains_key(&node.name))
+    };
+    let shared: Vec<SwitchName> = cabling.switches.iter().filter(on_each).map(|switch| switch.name.clone()).collect();
     let seen: Vec<(&FoundNode, Vec<Seen>)> = found.nodes.iter().map(|node| (node, addresses(node))).collect();
     let mut by_subnet: BTreeMap<Subnet, BTreeMap<NodeName, Ipv4Addr>> = BTreeMap::new();
     for (node, seen) in &seen {
@@ -196,14 +196,17 @@ fn lan(
         proposed: BTreeSet::new(),
         dhcp: found.nodes.iter().flat_map(routes).any(|route| route.protocol.as_deref() == Some("dhcp")),
     };
-    for node in &found.nodes {
-        let choice = asked(node, *subnet).or(own.get(&node.name).copied());
-        let free =
-            |address: &Ipv4Addr| !lan.addresses.values().any(|other| other == address) && gateway != Some(*address);
-        if let Some(address) = choice.filter(free) {
+    // Where ssh goes, that address stays; then what the others have.
+    let choices = found.nodes.iter().filter_map(|node| Some((node, asked(node, *subnet)?)));
+    let choices = choices.chain(found.nodes.iter().filter_map(|node| Some((node, *own.get(&node.name)?))));
+    for (node, address) in choices {
+        let taken = lan.addresses.values().any(|other| *other == address);
+        if !taken && !lan.addresses.contains_key(&node.name) {
             lan.addresses.insert(node.name.clone(), address);
         }
     }
+    // A node that is the others' way out is none once this is its network.
+    lan.gateway = gateway.filter(|gateway| !lan.addresses.values().any(|own| own == gateway));
     let mut used: BTreeSet<Ipv4Addr> = lan.addresses.values().copied().chain(gateway).collect();
     used.extend(found.nodes.iter().flat_map(nics).flat_map(|nic| &nic.addresses).map(|own| own.address().get()));
     // Behind those that are there, as a person would, else before them.

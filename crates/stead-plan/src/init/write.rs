@@ -380,8 +380,9 @@ impl Writer<'_> {
                 .disks
                 .nodes
                 .iter()
-                .filter_map(|own| own.given.get(volume.name))
-                .flatten()
+                .flat_map(|own| &own.given)
+                .filter(|(name, _)| *name == volume.name)
+                .flat_map(|(_, disks)| disks)
                 .map(|disk| disk.size)
                 .min();
             if let (Some(least), Kind::Replicated) = (least, volume.kind) {

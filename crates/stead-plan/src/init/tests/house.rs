@@ -134,7 +134,11 @@ pub(super) fn found(nodes: Vec<(&str, NodeInventory)>, cables: &[&[(usize, usize
             let switch = cables.iter().find(|switch| switch.contains(&(at + 1, nth)));
             let link = Link { carrier: switch.is_some(), speed: nic.speed };
             probed.nics.insert(nic.name.clone(), Known::Is(link));
-            for other in switch.into_iter().flat_map(|switch| *switch).filter(|other| **other != (at + 1, nth)) {
+            for other in switch
+                .into_iter()
+                .flat_map(|switch| *switch)
+                .filter(|other| **other != (at + 1, nth) && other.0 <= names.len())
+            {
                 let (node, there) = name(other);
                 probed.heard.push(Heard { on: nic.name.clone(), node, nic: there });
             }

@@ -17,7 +17,8 @@ fn good(draft: &Draft) -> Spec {
 }
 
 fn shown(report: &Report) -> String {
-    report.diagnostics().iter().map(|one| format!("{}: {}\n", one.code.name(), one.message)).collect()
+    let lines = report.diagnostics().iter().map(|one| format!("{}: {}", one.code.name(), one.message));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// What is wrong with a draft, by its codes.

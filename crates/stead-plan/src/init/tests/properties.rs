@@ -39,7 +39,7 @@ fn node() -> impl Strategy<Value = (Vec<Disk>, Vec<Option<u8>>, String)> {
     (vec(disk(), 0..5), vec(option::of(1..40_u8), 1..3), "[a-c]{1}[0-9]{0,2}")
 }
 
-fn house(nodes: Vec<(Vec<Disk>, Vec<Option<u8>>, String)>, switches: Vec<Vec<(usize, usize)>>) -> Found {
+fn house(nodes: Vec<(Vec<Disk>, Vec<Option<u8>>, String)>, switches: &[Vec<(usize, usize)>]) -> Found {
     let targets = ["a.example.org", "b.example.org", "192.168.1.5", "d.example.org", "e.example.org"];
     let mut built = Vec::new();
     for ((number, ssh), (disks, addresses, hostname)) in (1_u8..).zip(targets).zip(nodes) {
@@ -85,9 +85,11 @@ fn is_blank(disk: &Disk) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_disk_is_named_that_is_not_blank(nodes in vec(node(), 1..=5)) {
-        let found = house(nodes, vec![(1..=5).map(|node| (node, 1)).collect()]);
+        let found = house(nodes, &[(1..=5).map(|node| (node, 1)).collect()]);
         let draft = draft(&found);
         for (node, id) in named(&draft) {
             let disks = found.nodes[node].inventory.disks.get().expect("they are known");
@@ -103,18 +105,29 @@ proptest! {
         if second {
             switches.push((1..=5).map(|node| (node, 2)).collect());
         }
-        let draft = draft(&house(nodes, switches));
-        if let Err(report) = parse("stead.toml", draft.text.as_bytes()) {
-            let expected = ["too-few-nodes", "even-nodes", "no-data-disk", "no-way-in", "too-many-replicas"];
-            let wrong: Vec<_> = report
-                .diagnostics()
-                .iter()
-                .filter(|one| one.code.severity() == stead_spec::diagnostic::Severity::Error)
-                .filter(|one| !expected.contains(&one.code.name()))
-                .map(|one| format!("{}: {}", one.code.name(), one.message))
-                .collect();
-            prop_assert!(wrong.is_empty(), "{:#?}\n{}", wrong, draft.text);
-            prop_assert!(!draft.remarks.is_empty(), "{}", draft.text);
+        let number = nodes.len();
+        let draft = draft(&house(nodes, &switches));
+        let said = |words: &str| draft.remarks.iter().any(|remark| remark.contains(words));
+        let mut expected = Vec::new();
+        if number < 3 {
+            expected.extend(["too-few-nodes", "too-many-replicas", "missing-key"]);
+        } else if number.is_multiple_of(2) {
+            expected.push("even-nodes");
         }
+        if said("has no disk that is provably blank") {
+            expected.extend(["no-data-disk", "too-many-replicas"]);
+        }
+        if said("The network by which the nodes are reached is missing") {
+            expected.push("no-way-in");
+        }
+        let (Ok((_, report)) | Err(report)) = parse("stead.toml", draft.text.as_bytes());
+        let wrong: Vec<_> = report
+            .diagnostics()
+            .iter()
+            .filter(|one| one.code.severity() == stead_spec::diagnostic::Severity::Error)
+            .filter(|one| !expected.contains(&one.code.name()))
+            .map(|one| format!("{}: {}", one.code.name(), one.message))
+            .collect();
+        prop_assert!(wrong.is_empty(), "{:#?}\n{}", wrong, draft.text);
     }
 }
