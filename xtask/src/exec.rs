@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "this is that place")]
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -61,6 +63,12 @@ impl Program {
         self
     }
 
+    /// Gives it this file as its standard input.
+    pub(crate) fn stdin_from(mut self, file: &Path) -> Result<Self> {
+        self.0.stdin(File::open(file).with_context(|| format!("could not read {}", file.display()))?);
+        Ok(self)
+    }
+
     /// Shows the command and runs it to its end; an error only when it could not be started.
     pub(crate) fn status(mut self) -> Result<ExitStatus> {
         eprintln!("$ {}", self.shown());
@@ -77,11 +85,34 @@ impl Program {
         Ok(())
     }
 
+    /// Shows the command and runs it to its end, which must be good. Once it has been started, `answer` finds out what
+    /// to type.
+    pub(crate) fn run_answered(mut self, answer: impl FnOnce() -> Result<String>) -> Result<()> {
+        let shown = self.shown();
+        eprintln!("$ {shown}");
+        let child = self.0.stdin(Stdio::piped()).spawn();
+        let mut child = child.with_context(|| format!("could not start: {shown}"))?;
+        let stdin = child.stdin.take();
+        let typed = answer().and_then(|answer| {
+            let mut stdin = stdin.context("no standard input")?;
+            stdin.write_all(answer.as_bytes()).with_context(|| format!("did not read what was typed: {shown}"))
+        });
+        // Without an answer its standard input has ended by now, and so does it.
+        let status = child.wait().with_context(|| format!("could not wait for: {shown}"))?;
+        typed?;
+        if !status.success() {
+            bail!("failed ({status}): {shown}");
+        }
+        Ok(())
+    }
+
     /// Runs it to its end, which must be good, and gives its standard output.
     pub(crate) fn output(mut self) -> Result<String> {
         let shown = self.shown();
         let output = self.0.stderr(Stdio::inherit()).output().with_context(|| format!("could not start: {shown}"))?;
         if !output.status.success() {
+            // Some programs say there why.
+            eprint!("{}", String::from_utf8_lossy(&output.stdout));
             bail!("failed ({}): {shown}", output.status);
         }
         String::from_utf8(output.stdout).with_context(|| format!("not text: the output of {shown}"))
@@ -102,7 +133,8 @@ impl Program {
     }
 }
 
-fn quote(word: &str) -> String {
+/// One word for a POSIX shell.
+pub(crate) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+,./:@%^".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -42,7 +42,7 @@ enum Command {
     Test(Test),
     /// Check format, clippy, licences and invariants.
     Lint,
-    /// Measure a node's boot, and taking and restoring a picture of it.
+    /// Measure `stead plan` against Ansible, the planner, the agent's memory, stead's size, and the lab.
     Bench,
     /// Give the cluster file's parser files that nobody would write, for ten minutes.
     Fuzz {
