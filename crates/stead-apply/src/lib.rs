@@ -8,5 +8,5 @@ pub mod generation;
 pub mod journal;
 pub mod lock;
 pub mod reach;
-pub mod ssh;
 pub mod secrets;
+pub mod ssh;

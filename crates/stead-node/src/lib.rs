@@ -19,6 +19,7 @@ pub mod perform;
 pub mod place;
 pub mod protocol;
 mod root;
+pub mod unfinished;
 
 #[cfg(test)]
 mod testing;

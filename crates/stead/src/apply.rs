@@ -25,8 +25,10 @@ use crate::run;
 
 /// What is applied.
 #[derive(Debug, Args)]
-#[command(after_help = "Codes: 0 done, and seen to be so; 1 something failed; 2 done, but not as asked; 3 a node didn't \
-                        answer.\n\nExample: stead apply --only host")]
+#[command(
+    after_help = "Codes: 0 done, and seen to be so; 1 something failed; 2 done, but not as asked; 3 a node didn't \
+                        answer.\n\nExample: stead apply --only host"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     access: Access,
@@ -104,7 +106,8 @@ async fn apply(
 /// A plan from a file.
 fn saved(path: &camino::Utf8Path) -> anyhow::Result<Plan> {
     let text = std::fs::read_to_string(path).with_context(|| format!("could not read the plan {path}"))?;
-    serde_json::from_str(&text).with_context(|| format!("{path} is no plan of this stead's: make a new one with `stead plan --out {path}`"))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{path} is no plan of this stead's: make a new one with `stead plan --out {path}`"))
 }
 
 /// The saved plan, if it is about this cluster and this cluster file.
@@ -130,9 +133,8 @@ fn not_overtaken(plan: &Plan, inventory: &Inventory) -> anyhow::Result<()> {
 
 /// The first apply makes the secrets that the cluster lives by; later ones must have them.
 fn make_secrets(cluster: &mut Cluster, inventory: &Inventory, printer: &mut Printer) -> anyhow::Result<()> {
-    let keeps = |generation: &stead_plan::inventory::Known<Option<Generation>>| {
-        generation.get().is_some_and(Option::is_some)
-    };
+    let keeps =
+        |generation: &stead_plan::inventory::Known<Option<Generation>>| generation.get().is_some_and(Option::is_some);
     let mut sealed = if let Some(sealed) = cluster.sealed.take() {
         sealed
     } else {
@@ -200,9 +202,7 @@ fn note(journal: &mut Journal, plan: &Plan, event: &Event) -> std::io::Result<()
             let title = plan.steps.iter().find(|step| step.id == *id).map(|step| step.title.clone());
             EventKind::StepStarted { id: id.clone(), title: title.unwrap_or_default() }
         }
-        Event::Ended(id, Ended::Outcome(outcome)) => {
-            EventKind::StepEnded { id: id.clone(), outcome: outcome.clone() }
-        }
+        Event::Ended(id, Ended::Outcome(outcome)) => EventKind::StepEnded { id: id.clone(), outcome: outcome.clone() },
         Event::Ended(id, Ended::NotReached { because }) => {
             EventKind::StepEnded { id: id.clone(), outcome: Outcome::Waiting(because.to_string()) }
         }

@@ -134,7 +134,6 @@ impl Cluster {
         let ancestors = self.sealed.as_ref().map(Sealed::ancestors).unwrap_or_default();
         stead_plan::plan::plan(&Asked { spec: &self.spec, digest: &self.digest(), ancestors }, inventory)
     }
-
 }
 
 impl ReachOptions {

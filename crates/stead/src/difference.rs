@@ -14,11 +14,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The other file can't be fetched.
-    pub(crate) async fn explain_refusals(
-        &self,
-        plan: &Plan,
-        printer: &mut Printer,
-    ) -> anyhow::Result<()> {
+    pub(crate) async fn explain_refusals(&self, plan: &Plan, printer: &mut Printer) -> anyhow::Result<()> {
         let Some(newer) = plan.refusals.iter().find_map(|refusal| refusal.overtaken_by.as_ref()) else {
             return Ok(());
         };
@@ -33,7 +29,8 @@ impl Cluster {
                 return Ok(());
             }
             let difference = TextDiff::from_lines(kept.file.as_str(), self.text.as_str());
-            let shown = difference.unified_diff().context_radius(CONTEXT).header(&theirs, self.path.as_str()).to_string();
+            let shown =
+                difference.unified_diff().context_radius(CONTEXT).header(&theirs, self.path.as_str()).to_string();
             printer.line("");
             for line in shown.lines() {
                 let line = match line.as_bytes().first() {

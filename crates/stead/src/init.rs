@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use camino::Utf8PathBuf;
 use clap::Args;
 use stead_apply::gather::{self, GatherEvent};
+use stead_apply::reach::Link as _;
 use stead_apply::secrets;
 use stead_apply::ssh::SshLink;
-use stead_apply::reach::Link as _;
 use stead_node::protocol::{Answer, Probe, Request, Role};
 use stead_plan::init::{self, Found, FoundNode};
 use stead_plan::inventory::{Known, NodeInventory, Questions};
@@ -64,7 +64,8 @@ pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> anyhow::Resul
     for remark in &draft.remarks {
         printer.progress(format_args!("note: {remark}"));
     }
-    printer.line(format_args!("wrote {}: read it, change what is not as you want it, then `stead check`", arguments.path));
+    printer
+        .line(format_args!("wrote {}: read it, change what is not as you want it, then `stead check`", arguments.path));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,10 +84,7 @@ async fn look(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<Ve
         }
     };
     let (inventory, mut links) = gather::gather(&ssh, &questions, Role::Observe, &now, &mut on).await;
-    let silent: Vec<String> = inventory
-        .silent()
-        .map(|(node, why)| format!("{}: {why}", targets[node]))
-        .collect();
+    let silent: Vec<String> = inventory.silent().map(|(node, why)| format!("{}: {why}", targets[node])).collect();
     if !silent.is_empty() {
         bail!("every PC must be looked at, and these could not be:\n{}", silent.join("\n"));
     }
@@ -97,12 +95,10 @@ async fn look(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<Ve
     let probes = names.iter().zip(links.values_mut()).map(|(name, link)| probe(name, link, &token));
     let probed = futures_util::future::join_all(probes).await;
     let nodes = names.into_iter().zip(&arguments.addresses).zip(seen.into_iter().zip(probed));
-    let found = |((name, ssh), (inventory, probed)): ((NodeName, &SshTarget), (&NodeInventory, Known<init::Probed>))| FoundNode {
-        name,
-        ssh: ssh.clone(),
-        inventory: NodeInventory::clone(inventory),
-        probed,
-    };
+    let found =
+        |((name, ssh), (inventory, probed)): ((NodeName, &SshTarget), (&NodeInventory, Known<init::Probed>))| {
+            FoundNode { name, ssh: ssh.clone(), inventory: NodeInventory::clone(inventory), probed }
+        };
     Ok(nodes.map(found).collect())
 }
 

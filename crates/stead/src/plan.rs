@@ -14,8 +14,10 @@ use crate::run;
 
 /// What is planned, and how it is told.
 #[derive(Debug, Args)]
-#[command(after_help = "Codes: 0 nothing to do; 1 it can't be told or done; 2 something to do; 3 a node didn't answer.\n\n\
-                        Example: stead plan --out tonight.plan && stead apply --plan tonight.plan")]
+#[command(
+    after_help = "Codes: 0 nothing to do; 1 it can't be told or done; 2 something to do; 3 a node didn't answer.\n\n\
+                        Example: stead plan --out tonight.plan && stead apply --plan tonight.plan"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     access: Access,
@@ -38,9 +40,7 @@ const UNKNOWN: u8 = 3;
 
 pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let Some(cluster) = Cluster::open(&arguments.access, printer)? else { return Ok(ExitCode::FAILURE) };
-    let plan = run::to_its_end(async {
-        Ok(cluster.plan(&cluster.look(Role::Observe, printer).await?.inventory))
-    })?;
+    let plan = run::to_its_end(async { Ok(cluster.plan(&cluster.look(Role::Observe, printer).await?.inventory)) })?;
     if let Some(path) = &arguments.out {
         let text = serde_json::to_string_pretty(&plan)?;
         std::fs::write(path, text + "\n").with_context(|| format!("could not write the plan to {path}"))?;

@@ -16,7 +16,8 @@ pub(crate) fn to_its_end<T>(work: impl Future<Output = anyhow::Result<T>>) -> an
 
 /// Who runs this, for leases and journals: `me@laptop`.
 pub(crate) fn who() -> String {
-    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user =
+        ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{}@{host}", user.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string()))
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use stead_node::protocol::{self, Answer, Job, Kept, Performed, Request};
 use stead_plan::generation::Generation;
 use stead_plan::inventory::Timestamp;
-use stead_plan::op::{Argument, Command, Op, OutputKind, OutputRef, Program};
+use stead_plan::op::{Argument, Op, OutputKind, OutputRef, Program};
 use stead_plan::plan::{Keep, Plan, SCHEMA_VERSION};
 use stead_plan::step::{Outcome, Step, StepId};
 use stead_spec::units::{NodeName, Sha256};
@@ -74,7 +74,7 @@ fn name(text: &str) -> NodeName {
 
 fn step(text: &str, after: &[&str]) -> Step {
     let after = after.iter().map(|text| id(text)).collect();
-    let ops = vec![Op::Run(Command::new(Program::Systemctl))];
+    let ops = vec![Op::Run(Program::Systemctl.command())];
     Step { id: id(text), title: text.to_owned(), why: Vec::new(), ops, after, basis: Vec::new(), destroys: Vec::new() }
 }
 
@@ -182,7 +182,7 @@ async fn what_a_step_finds_out_goes_to_the_next_and_nothing_is_done_without_it()
     let finds = Performed { outcome: Outcome::Done, outputs: found };
     cluster.borrow_mut().endings.insert(id("node1/a"), Ok(finds));
     let wants = |what: &str, of: &str| {
-        let ops = vec![Op::Run(Command::new(Program::Systemctl).output_of(id(of), OutputKind::Thumbprint))];
+        let ops = vec![Op::Run(Program::Systemctl.command().output_of(id(of), OutputKind::Thumbprint))];
         Step { ops, ..step(what, &[of]) }
     };
     let steps = vec![

@@ -63,7 +63,6 @@ fn most_clocks_may_be_wrong() {
 }
 
 #[test]
-#[ignore = "a reload that is cut after its file was written is never done: nothing observes what a daemon has read"]
 fn daemons_have_read_what_their_files_say() {
     if let Some(broken) = first_broken(&Host::new(true), HOST_CASES, |story| story.clocks = false) {
         panic!("{broken}");

@@ -7,6 +7,7 @@ use stead_node::protocol::Kept;
 use stead_plan::host::facts::{Swap, User};
 use stead_plan::inventory::{Activity, Enablement, Mode, PackageState};
 use stead_plan::op::Op;
+use stead_plan::step::StepId;
 use stead_spec::Bytes;
 use stead_spec::units::NodeName;
 
@@ -33,6 +34,8 @@ pub(crate) struct Disk {
     pub(crate) units: BTreeMap<String, Enablement>,
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) kept: Option<Kept>,
+    /// The agent's marks of what it has begun.
+    pub(crate) unfinished: BTreeSet<StepId>,
     /// Whether apt has ever fetched its lists.
     pub(crate) lists: bool,
 }

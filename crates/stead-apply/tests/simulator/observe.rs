@@ -43,6 +43,7 @@ impl Node {
             clock: Clock { ahead: self.ahead, uncertainty: 2, synchronised: Known::Is(synchronised) },
             stamp: Known::Is(self.stamp()),
             generation: Known::Is(self.disk.kept.as_ref().map(|kept| kept.generation.clone())),
+            unfinished: Known::Is(self.disk.unfinished.clone()),
             hostname: Known::Is(self.text("/etc/hostname").trim().to_owned()),
             timezone: Known::Is(self.timezone()),
             packages: Known::Is(self.disk.packages.iter().map(package).collect()),

@@ -360,14 +360,25 @@ impl SimLink {
             }
             std::mem::take(&mut world.place(&self.node).repeat)
         };
+        self.mark(|marks| drop(marks.insert(job.step.clone())));
         for _ in 0..=u8::from(repeat) {
             if let Err(why) = self.operate(&job, said).await? {
                 self.wait().await?;
                 return Ok(Answer::Performed(Performed { outcome: Outcome::Failed(why), outputs: Vec::new() }));
             }
         }
+        self.mark(|marks| drop(marks.remove(&job.step)));
         self.wait().await?;
         Ok(Answer::Performed(Performed { outcome: Outcome::Done, outputs: Vec::new() }))
+    }
+
+    /// The agent's marks of what it has begun lie on the disk.
+    fn mark(&self, change: impl Fn(&mut BTreeSet<StepId>)) {
+        let mut world = self.reach.world.borrow_mut();
+        let node = &mut world.place(&self.node).node;
+        for disk in [&mut node.disk, &mut node.flushed] {
+            change(&mut disk.unfinished);
+        }
     }
 
     async fn operate(&mut self, job: &Job, said: &mut dyn FnMut(Answer)) -> Result<Result<(), String>, Lost> {

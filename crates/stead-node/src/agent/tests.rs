@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use stead_plan::generation::{FORMAT, Generation, Stamp};
 use stead_plan::inventory::{Architecture, Clock, Known, Mode, Release, System, Timestamp};
-use stead_plan::op::{Command, Op, Program, Write};
+use stead_plan::op::{Op, Program, Write};
 use stead_plan::step::Outcome;
 use stead_spec::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream};
@@ -40,6 +40,7 @@ fn inventory() -> NodeInventory {
         clock: Clock { ahead: 0, uncertainty: 0, synchronised: Known::Unknown(unknown()) },
         stamp: Known::Unknown(unknown()),
         generation: Known::Unknown(unknown()),
+        unfinished: Known::Unknown(unknown()),
         hostname: Known::Unknown(unknown()),
         timezone: Known::Unknown(unknown()),
         packages: Known::Unknown(unknown()),
@@ -71,7 +72,7 @@ impl Asking {
         let (output, from) = tokio::io::duplex(1 << 20);
         let (stop, stopped) = oneshot::channel();
         let look = async |_: &Questions, runner: &Runner| {
-            let hostname = runner.read(&Command::new(Program::Dpkg)).await.into();
+            let hostname = runner.read(&Program::Dpkg.command()).await.into();
             NodeInventory { hostname, ..inventory() }
         };
         let probe = async |_: &Probe| pending().await;
@@ -263,7 +264,7 @@ async fn a_daemon_that_a_step_starts_does_not_hold_the_node() {
         node.pipe("stop");
         node.tool(Program::Systemctl, "(read x <stop) >/dev/null 2>&1 & ");
         let mut first = Asking::hold(&node).await;
-        first.ask(job(vec![Op::Run(Command::new(Program::Systemctl))])).await;
+        first.ask(job(vec![Op::Run(Program::Systemctl.command())])).await;
         first.close();
         first.end().await;
         assert!(matches!(Asking::hold(&node).await.end_quietly().await, End::Closed));

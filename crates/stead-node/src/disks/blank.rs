@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::Deserialize;
 use stead_plan::disks::{Disk, Ends, Signature};
-use stead_plan::op::{Command, Program};
+use stead_plan::op::Program;
 
 use crate::exec::Runner;
 use crate::root::{Root, why};
@@ -39,13 +39,13 @@ pub(crate) async fn test(disk: &mut Disk, root: &Root, runner: &Runner) {
 }
 
 async fn signatures(path: &Utf8Path, runner: &Runner) -> Result<Vec<Signature>, String> {
-    let command = Command::new(Program::Wipefs).args(["-J", "-n", path.as_str()]);
+    let command = Program::Wipefs.command().args(["-J", "-n", path.as_str()]);
     let text = runner.read(&command).await.map_err(|error| why(&error))?;
     parse_signatures(&text)
 }
 
 async fn blkid(path: &Utf8Path, runner: &Runner) -> Result<i32, String> {
-    let command = Command::new(Program::Blkid).args(["-p", path.as_str()]);
+    let command = Program::Blkid.command().args(["-p", path.as_str()]);
     let output = runner.run(&command).await.map_err(|error| why(&error))?;
     output.status.ok_or_else(|| why(&Runner::failed(&command, &output)))
 }

@@ -19,7 +19,7 @@ const BY_ID: &str = "/dev/disk/by-id";
 
 /// What lists them.
 pub(crate) fn command() -> Command {
-    Command::new(Program::Lsblk).args(["-J", "-b", "-o", COLUMNS])
+    Program::Lsblk.command().args(["-J", "-b", "-o", COLUMNS])
 }
 
 /// What [`command`] printed, with what the kernel and udev say: disks that are hardware. What the blank test finds out is

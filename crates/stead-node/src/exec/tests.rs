@@ -4,7 +4,7 @@ use crate::testing::Node;
 const TOOL: Program = Program::Dpkg;
 
 fn tool() -> Command {
-    Command::new(TOOL)
+    TOOL.command()
 }
 
 async fn output_of(script: &str) -> Output {

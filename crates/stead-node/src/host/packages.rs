@@ -8,7 +8,7 @@ use stead_plan::op::{Command, Program};
 /// What lists them.
 pub(crate) fn command() -> Command {
     let format = r"${binary:Package}\t${db:Status-Status}\t${Version}\n";
-    Command::new(Program::DpkgQuery).args(["-W", "-f", format])
+    Program::DpkgQuery.command().args(["-W", "-f", format])
 }
 
 /// What [`command`] printed, by name; those of another architecture than `native` keep it: `libc6:i386`.

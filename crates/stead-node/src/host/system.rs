@@ -97,7 +97,7 @@ pub(crate) fn timezone(root: &Root) -> Result<String, String> {
 ///
 /// Only the system call `adjtimex` tells, and there is no safe Rust for it.
 pub(crate) fn clock_command() -> Command {
-    Command::new(Program::Timedatectl).args(["show", "--property=NTPSynchronized", "--value"])
+    Program::Timedatectl.command().args(["show", "--property=NTPSynchronized", "--value"])
 }
 
 /// What [`clock_command`] printed.

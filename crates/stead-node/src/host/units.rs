@@ -8,7 +8,7 @@ use stead_plan::op::{Command, Program};
 /// What asks for these units; `None` for none, since systemctl would tell of itself.
 pub(crate) fn command(asked: &BTreeSet<String>) -> Option<Command> {
     let properties = "--property=Id,Names,LoadState,ActiveState,UnitFileState";
-    let show = Command::new(Program::Systemctl).args(["show", properties, "--"]);
+    let show = Program::Systemctl.command().args(["show", properties, "--"]);
     (!asked.is_empty()).then(|| show.args(asked))
 }
 

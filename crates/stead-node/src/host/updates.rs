@@ -13,7 +13,7 @@ const TIMEOUT: u32 = 120;
 /// What asks apt. It takes no lock, so it may run while another apt works.
 pub(crate) fn command() -> Command {
     let words = ["--simulate", "-o", "Debug::NoLocking=true", "--with-new-pkgs", "upgrade"];
-    Command::new(Program::AptGet).args(words).timeout(TIMEOUT)
+    Program::AptGet.command().args(words).timeout(TIMEOUT)
 }
 
 /// What [`command`] printed, by name. Packages that come new with an update, such as the next kernel, are not in it.

@@ -9,7 +9,7 @@ use crate::root::Root;
 
 /// What lists them with their addresses.
 pub(crate) fn command() -> Command {
-    Command::new(Program::Ip).args(["-j", "-d", "address", "show"])
+    Program::Ip.command().args(["-j", "-d", "address", "show"])
 }
 
 /// What [`command`] printed, with what the kernel's files say of the hardware. The loopback interface is not in it.

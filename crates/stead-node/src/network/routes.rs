@@ -6,7 +6,7 @@ use stead_plan::op::{Command, Program};
 
 /// What lists the IPv4 routes of the main table.
 pub(crate) fn command() -> Command {
-    Command::new(Program::Ip).args(["-j", "route", "show", "table", "main"])
+    Program::Ip.command().args(["-j", "route", "show", "table", "main"])
 }
 
 /// What [`command`] printed. A route with several ways is several.

@@ -18,7 +18,9 @@ use crate::exec::Runner;
 use crate::host::accounts::Accounts;
 use crate::host::{packages, swaps, sysctl, system, units, updates};
 use crate::network::{links, routes};
+use crate::place::Place;
 use crate::root::{Root, why};
+use crate::unfinished;
 
 /// What this node is. The clock's `ahead` is the node's own time, in milliseconds since 1970: whoever asked compares it.
 ///
@@ -48,6 +50,7 @@ async fn observe_at(root: &Root, questions: &Questions, runner: &Runner) -> Node
         system: system::look(root),
         stamp: kept::read(root, kept::STAMP).into(),
         generation: kept::read(root, kept::GENERATION).into(),
+        unfinished: unfinished::unfinished(&Place::node()).map_err(|error| why(&error)).into(),
         hostname: system::hostname(root).into(),
         timezone: system::timezone(root).into(),
         packages: packages.into(),

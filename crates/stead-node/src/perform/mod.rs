@@ -4,16 +4,41 @@ mod write;
 
 use stead_plan::inventory::Mode;
 use stead_plan::op::{Command, Op, OutputKind, Write, quote};
-use stead_plan::step::Outcome;
+use stead_plan::step::{Outcome, StepId};
 use stead_spec::units::Thumbprint;
 
 use crate::exec::{RunError, Runner};
 use crate::files::FileError;
 use crate::place::Place;
 use crate::protocol::{Job, Performed};
+use crate::unfinished;
 
-/// Does a step. Each operation is told to `say` before it begins; none begins once `stop` says so.
+/// Does a step, which is [unfinished] until it has ended well. Each operation is told to `say` before it begins; none
+/// begins once `stop` says so.
 pub async fn perform(
+    job: &Job,
+    place: &Place,
+    runner: &Runner,
+    stop: impl Fn() -> bool,
+    say: impl Fn(String),
+) -> Performed {
+    let mark = async |mark: fn(&Place, &StepId) -> Result<(), FileError>| {
+        let (place, step) = (place.clone(), job.step.clone());
+        blocking(move || Ok(mark(&place, &step)?)).await.map_err(|error| Outcome::Failed(error.told()))
+    };
+    if let Err(outcome) = mark(unfinished::begin).await {
+        return Performed { outcome, outputs: Vec::new() };
+    }
+    let mut performed = perform_ops(job, place, runner, stop, say).await;
+    if matches!(performed.outcome, Outcome::Done | Outcome::Unchanged)
+        && let Err(outcome) = mark(unfinished::end).await
+    {
+        performed.outcome = outcome;
+    }
+    performed
+}
+
+async fn perform_ops(
     job: &Job,
     place: &Place,
     runner: &Runner,

@@ -97,7 +97,7 @@ async fn a_file_that_is_found_bad_does_not_take_its_place() {
     node.write("/etc/sudoers.d/stead", "good\n");
     node.tool(Program::Visudo, r#"echo "$@" >asked; echo "${2##*/}: syntax error" >&2; grep -q good "$2""#);
     let checked = |text| {
-        let checked_by = Some(Command::new(Program::Visudo).args(["-cf"]));
+        let checked_by = Some(Program::Visudo.command().args(["-cf"]));
         Op::Write(Write { checked_by, ..file("/etc/sudoers.d/stead", text) })
     };
     let ended = outcome(&node, checked("bad\n")).await;
@@ -156,11 +156,11 @@ async fn links_and_folders_are_made_once() {
 async fn a_programs_status_is_what_came_of_it() {
     let node = Node::new();
     node.tool(Program::Useradd, r#"echo "useradd: no" >&2; exit $1"#);
-    let run = |status: &str| Op::Run(Command::new(Program::Useradd).args([status]).already(9));
+    let run = |status: &str| Op::Run(Program::Useradd.command().args([status]).already(9));
     assert_eq!(outcome(&node, run("0")).await, Outcome::Done);
     assert_eq!(outcome(&node, run("9")).await, Outcome::Unchanged);
     assert_eq!(failed(&outcome(&node, run("3")).await), "failed (exit status 3): useradd 3\nuseradd: no");
-    let missing = outcome(&node, Op::Run(Command::new(Program::AptGet).args(["update"]))).await;
+    let missing = outcome(&node, Op::Run(Program::AptGet.command().args(["update"]))).await;
     assert!(failed(&missing).contains("it is in the Debian package `apt`"), "{missing:?}");
 }
 
@@ -169,7 +169,7 @@ async fn a_step_stops_where_it_fails_and_tells_of_each_operation() {
     let node = Node::new();
     node.tool(Program::Dpkg, "exit 1");
     let link = Op::Link { path: "/etc/l".into(), target: "a b".into() };
-    let ops = vec![write_op("/etc/a", OURS), link, Op::Run(Command::new(Program::Dpkg)), write_op("/etc/b", OURS)];
+    let ops = vec![write_op("/etc/a", OURS), link, Op::Run(Program::Dpkg.command()), write_op("/etc/b", OURS)];
     let (performed, said) = doing(&node, ops).await;
     assert!(failed(&performed.outcome).starts_with("failed (exit status 1): dpkg"));
     assert_eq!(said, ["write /etc/a", "ln -sfn 'a b' /etc/l", "dpkg"]);
@@ -183,7 +183,7 @@ async fn an_output_is_what_it_should_be() {
     let print = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
     let tells = |word: &str| {
         let output = Some(OutputKind::Thumbprint);
-        vec![Op::Run(Command { output, ..Command::new(Program::Systemctl).args([word]) })]
+        vec![Op::Run(Command { output, ..Program::Systemctl.command().args([word]) })]
     };
     assert_eq!(doing(&node, tells(print)).await.0.outputs, [(OutputKind::Thumbprint, print.to_owned())]);
     let (performed, _) = doing(&node, tells("nonsense")).await;

@@ -7,7 +7,7 @@ mod questions;
 mod system;
 mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::disks::Disk;
 use crate::generation::{Generation, Stamp};
 use crate::host::facts::{Swap, User};
 use crate::network::facts::{Nic, Route};
+use crate::step::StepId;
 
 pub use files::{File, FileState, Mode};
 pub use known::Known;
@@ -55,6 +56,8 @@ pub struct NodeInventory {
     pub stamp: Known<Option<Stamp>>,
     /// The newest cluster file that it keeps. `None`: it keeps none.
     pub generation: Known<Option<Generation>>,
+    /// Steps that were begun on it and have not ended well.
+    pub unfinished: Known<BTreeSet<StepId>>,
     /// Its hostname, as it is set for the next boot.
     pub hostname: Known<String>,
     /// The time zone's name, `Europe/Paris`.

@@ -309,7 +309,8 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Writes a file, if it isn't so already. Whether it wasn't.
+    /// Writes a file, if it isn't so already. Whether it wasn't, or whoever reads it may not have been told: the step was
+    /// begun, and cut.
     pub(crate) fn file(&mut self, want: &Managed) -> Result<bool, Hidden> {
         let before = state(self.seen, &want.path)?;
         let write = match before {
@@ -348,7 +349,12 @@ impl Draft<'_> {
             let Managed { path, mode, text, checked_by } = want.clone();
             self.step.ops.push(Op::Write(Write { path: path.into(), mode, text, checked_by }));
         }
-        Ok(write)
+        let cut = !write && self.seen.unfinished.get().is_some_and(|steps| steps.contains(&self.step.id));
+        if cut {
+            self.rests_on(About::File(want.path.clone().into()))?;
+            self.why(format!("{} is as it should be, but this step was cut before its end", want.path));
+        }
+        Ok(write || cut)
     }
 }
 

@@ -126,6 +126,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         clock: Clock { ahead: 12, uncertainty: 3, synchronised: Known::Is(true) },
         stamp: Known::Is(None),
         generation: Known::Is(None),
+        unfinished: Known::Is(std::collections::BTreeSet::new()),
         hostname: Known::Is("debian".to_owned()),
         timezone: Known::Is("Etc/UTC".to_owned()),
         packages: Known::Is(packages),

@@ -3,7 +3,7 @@
 use super::*;
 
 fn run(program: Program) -> Op {
-    Op::Run(Command::new(program))
+    Op::Run(program.command())
 }
 
 /// A node with a tool that says when it is there, and goes on when it is told to.

@@ -27,6 +27,7 @@ pub(super) fn inventory(hostname: &str) -> NodeInventory {
         clock: Clock { ahead: 0, uncertainty: 1, synchronised: Known::Is(true) },
         stamp: Known::Is(None),
         generation: Known::Is(None),
+        unfinished: Known::Is(std::collections::BTreeSet::new()),
         hostname: Known::Is(hostname.to_owned()),
         timezone: Known::Is("Europe/Paris".to_owned()),
         packages: Known::Is(BTreeMap::new()),

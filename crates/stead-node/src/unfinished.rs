@@ -1,0 +1,73 @@
+//! Steps that were begun here and have not ended well: a command that was cut, or a power cut.
+//!
+//! Most of what a step leaves half done can be seen, and the next plan has it again. That a daemon was not told to read a
+//! file that was written can't. So a mark says that a step is on its way, and goes when it has ended well.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+
+use camino::Utf8PathBuf;
+use stead_plan::step::StepId;
+
+use crate::files::{FileError, Look, create_folder, parent, remove, sync_folder, write_new};
+use crate::place::Place;
+
+const FOLDER: &str = "unfinished";
+
+/// Marks a step as begun, on the disk.
+pub(crate) fn begin(place: &Place, step: &StepId) -> Result<(), FileError> {
+    let path = path(place, step);
+    create_folder(parent(&path), 0o700)?;
+    if path.exists() {
+        return Ok(());
+    }
+    write_new(&path, b"", Look { mode: 0o600, owner: place.owner() })?;
+    sync_folder(parent(&path))
+}
+
+/// It has ended well. Should the power be cut now, it is only done once more.
+pub(crate) fn end(place: &Place, step: &StepId) -> Result<(), FileError> {
+    remove(&path(place, step))
+}
+
+/// Those that were begun and have not ended well.
+///
+/// # Errors
+/// The folder can't be read.
+pub fn unfinished(place: &Place) -> Result<BTreeSet<StepId>, FileError> {
+    let folder = place.state(FOLDER);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(FileError::of("read the folder", folder)(error)),
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter_map(|name| name.replace(SEPARATOR, "/").parse().ok()).collect())
+}
+
+/// In place of a step's slashes: no name has it.
+const SEPARATOR: char = '+';
+
+fn path(place: &Place, step: &StepId) -> Utf8PathBuf {
+    place.state(FOLDER).join(step.to_string().replace('/', "+"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_unfinished_from_its_beginning_to_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place::rooted(Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8"));
+        let [time, sshd]: [StepId; 2] = ["host/node1/time", "host/node1/sshd"].map(|id| id.parse().expect("a step"));
+        assert_eq!(unfinished(&place).expect("read"), BTreeSet::new());
+        for step in [&time, &sshd, &time] {
+            begin(&place, step).expect("begun");
+        }
+        end(&place, &sshd).expect("ended");
+        end(&place, &sshd).expect("twice");
+        assert_eq!(unfinished(&place).expect("read"), BTreeSet::from([time]));
+    }
+}
