@@ -64,7 +64,9 @@ impl Cluster {
     /// A command of stead's about this cluster.
     pub(super) fn stead(&self, words: &[&str]) -> Program {
         let program = Program::new(&self.stead).args(words).arg("-f").arg(&self.file);
-        program.env("STEAD_SSH_CONFIG", &self.ssh_config)
+        // What stead writes down about its runs goes with the lab.
+        let state = self.file.with_file_name("state");
+        program.env("STEAD_SSH_CONFIG", &self.ssh_config).env("XDG_STATE_HOME", state)
     }
 
     /// A command on a node.
