@@ -142,3 +142,16 @@ pub(crate) fn quote(word: &str) -> String {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_typed_and_without_one_it_ends() {
+        let waits = || Program::new("grep").args(["--quiet", "--line-regexp", "yes"]);
+        waits().run_answered(|| Ok("yes\n".to_owned())).unwrap();
+        assert!(waits().run_answered(|| Ok("no\n".to_owned())).is_err());
+        assert!(waits().run_answered(|| bail!("nobody is there")).is_err());
+    }
+}

@@ -76,14 +76,14 @@ impl Cluster {
 
     /// Makes the recovery sheet, and types back what shows that somebody has read it.
     fn make_sheet(&self, sheet: &Path) -> Result<()> {
-        let program = self.stead(&["keys", "sheet", "--out"]).arg(sheet);
+        let program = self.stead(&["keys", "sheet"]).arg("--out").arg(sheet);
         program.run_answered(|| Ok(end_of_key(&wait_for_key(sheet)?).to_owned() + "\n"))
     }
 
     /// Plans, where there is something to do, and gives the plan.
     fn plan_to(&self, path: &Path) -> Result<String> {
         // 2 for "differs", as everywhere.
-        match self.stead(&["plan", "--out"]).arg(path).quiet().status()?.code() {
+        match self.stead(&["plan"]).arg("--out").arg(path).quiet().status()?.code() {
             Some(2) => read(path),
             code => bail!("fresh nodes have to differ from the cluster file, and `stead plan` ended with {code:?}"),
         }

@@ -19,12 +19,17 @@ struct Planned {
 /// Measures the pure function alone: the file is parsed and the nodes are looked at already.
 pub(super) fn measure(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     let scale = ["run", "--quiet", "--release", "--package", "stead-plan", "--example", "scale"];
-    for planned in parse(&bench.workspace.cargo().args(scale).output()?)? {
+    let all = parse(&bench.workspace.cargo().args(scale).output()?)?;
+    let most = all.iter().map(|planned| planned.nodes).max();
+    for planned in all {
         let what = planned.what();
         for seconds in &planned.seconds {
             table.add(&what, "s", *seconds);
         }
-        table.aim(&what, "< 1 at 1000 nodes");
+        // A cluster file holds no thousand nodes, at which the aim is; it holds this many.
+        if Some(planned.nodes) == most {
+            table.aim(&what, "< 1, also at 1000 nodes");
+        }
     }
     Ok(())
 }

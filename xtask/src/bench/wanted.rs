@@ -198,7 +198,8 @@ mod tests {
     }
 
     fn run(program: Program, words: &str) -> op::Op {
-        op::Op::Run(op::Command::new(program).args(words.split(' ')))
+        let arguments = words.split(' ').map(|word| op::Argument::Text(word.to_owned())).collect();
+        op::Op::Run(op::Command { program, arguments, timeout: 30, already: Vec::new(), output: None })
     }
 
     fn wanted(steps: &[Step]) -> BTreeMap<String, Wanted> {
