@@ -1,7 +1,7 @@
 //! Looks at this computer as stead's agent does, and prints the inventory: `cargo run -p stead-node --example observe`.
 //!
-//! Its argument, if any, is a file with the questions as JSON. Wants root.
-#![allow(clippy::print_stdout, reason = "that is what it is for")]
+//! Its argument, if any, is a file with the questions as JSON. Wants root. Says on standard error what memory it took.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "that is what it is for")]
 
 use std::error::Error;
 
@@ -17,5 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let inventory = runtime.block_on(observe(&questions, &Runner::new(10, false)));
     println!("{}", serde_json::to_string_pretty(&inventory)?);
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    eprintln!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
     Ok(())
 }

@@ -20,6 +20,7 @@ pub mod place;
 pub mod protocol;
 mod root;
 pub mod unfinished;
+mod read;
 
 #[cfg(test)]
 mod testing;

@@ -48,6 +48,18 @@ impl Node {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Makes a symbolic link.
+    pub(crate) fn link(&self, path: &str, target: &str) {
+        let path = self.at(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
+    }
+
+    pub(crate) fn mode(&self, path: &str, mode: u32) {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(self.at(path), mode).unwrap();
+    }
+
     pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.at(path)).unwrap()
     }
@@ -101,4 +113,12 @@ impl Listening {
         }
         heard
     }
+}
+
+/// A captured file of each release, with the release's name. `tests/fixtures/README.md` says how they were made.
+pub(crate) fn each(file: &str) -> impl Iterator<Item = (&'static str, String)> {
+    ["bookworm", "trixie"].into_iter().map(move |release| {
+        let path = format!("{}/tests/fixtures/{release}/{file}", env!("CARGO_MANIFEST_DIR"));
+        (release, std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")))
+    })
 }

@@ -9,33 +9,42 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::Deserialize;
 use stead_plan::disks::{Disk, Ends, Signature};
+use stead_plan::inventory::Known;
 use stead_plan::op::Program;
 
 use crate::exec::Runner;
-use crate::root::{Root, why};
+use crate::place::Place;
+use crate::read::why;
 
 /// How much of each end is read: partition tables, LUKS, LVM, RAID and file systems all have something in the first MiB,
 /// and GPT and RAID in the last one; the rest is for what nobody thought of.
 const END: u64 = 16 << 20;
 
-/// How much is read at a time.
-const PIECE: usize = 1 << 20;
+/// How much is read at a time: of all disks at once, so little.
+const PIECE: usize = 256 << 10;
 
 /// Seconds in which a disk must give its ends: ten to start turning, and thirty times what the slowest needs to read.
 const TIMEOUT: u64 = 60;
 
 /// Has a disk looked at, and writes into it what was found.
-pub(crate) async fn test(disk: &mut Disk, root: &Root, runner: &Runner) {
-    let path = root.join(format!("/dev/{}", disk.name));
+pub(crate) async fn test(disk: &mut Disk, place: &Place, runner: &Runner) {
+    let path = place.at(format!("/dev/{}", disk.name));
     let exclusive = exclusive(&path);
     let (signatures, blkid, ends) =
         tokio::join!(signatures(&path, runner), blkid(&path, runner), ends(path.clone(), runner));
-    disk.signatures = Some(signatures.into());
+    // Of a disk that can't be read, wipefs says that there is nothing, and blkid too: no error, not even a word.
+    let unread = ends.as_ref().err().cloned();
+    disk.signatures = Some(known(signatures, unread.clone()));
+    disk.blkid = Some(known(blkid, unread));
     disk.exclusive = Some(exclusive.into());
-    // blkid has 2, "nothing found", for disks that it can't read too, and says nothing of it.
-    let readable = |status| ends.as_ref().map(|_| status).map_err(Clone::clone);
-    disk.blkid = Some(blkid.and_then(readable).into());
     disk.ends = Some(ends.into());
+}
+
+fn known<T>(found: Result<T, String>, unread: Option<String>) -> Known<T> {
+    match unread {
+        Some(reason) => Known::Unknown(reason),
+        None => found.into(),
+    }
 }
 
 async fn signatures(path: &Utf8Path, runner: &Runner) -> Result<Vec<Signature>, String> {
@@ -124,4 +133,81 @@ struct Line {
     kind: String,
     uuid: Option<String>,
     label: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::testing::each;
+
+    const MIB: usize = 1 << 20;
+
+    fn ends_of(bytes: Vec<u8>) -> Option<Ends> {
+        read_ends(&mut Cursor::new(bytes), Instant::now() + Duration::from_secs(TIMEOUT)).unwrap()
+    }
+
+    #[test]
+    fn every_byte_of_both_ends_counts() {
+        let size = 40 * MIB + 512;
+        assert_eq!(ends_of(vec![0; size]), Some(Ends::Zero));
+        for at in [0, 16 * MIB - 1, size - 16 * MIB, size - 1] {
+            let mut bytes = vec![0; size];
+            bytes[at] = 1;
+            assert_eq!(ends_of(bytes), Some(Ends::Data), "{at}");
+        }
+        let mut between = vec![0; size];
+        between[20 * MIB] = 1;
+        assert_eq!(ends_of(between), Some(Ends::Zero));
+    }
+
+    #[test]
+    fn a_small_disk_is_read_whole() {
+        assert_eq!(ends_of(Vec::new()), Some(Ends::Zero));
+        for at in [0, 10 * MIB, 20 * MIB - 1] {
+            let mut bytes = vec![0; 20 * MIB];
+            bytes[at] = 1;
+            assert_eq!(ends_of(bytes), Some(Ends::Data), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_slow_disk_is_not_waited_for() {
+        let past = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+        assert_eq!(read_ends(&mut Cursor::new(vec![0; MIB]), past).unwrap(), None);
+    }
+
+    #[test]
+    fn what_could_not_be_read_has_no_signatures_known() {
+        let unread = known(Ok(Vec::<Signature>::new()), Some("could not read /dev/sdx".to_owned()));
+        assert_eq!(unread, Known::Unknown("could not read /dev/sdx".to_owned()));
+        assert_eq!(known(Ok(2), None), Known::Is(2));
+    }
+
+    #[test]
+    fn signatures_on_both_releases() {
+        for (file, expected) in [
+            ("wipefs-blank.json", vec![]),
+            ("wipefs-ext4.json", vec![(0x438, "ext4")]),
+            ("wipefs-gpt.json", vec![(0x200, "gpt"), ((1 << 30) - 512, "gpt"), (0x1fe, "PMBR")]),
+            ("wipefs-luks.json", vec![(0, "crypto_LUKS"), (0x4000, "crypto_LUKS")]),
+            ("wipefs-lvm.json", vec![(0x218, "LVM2_member")]),
+        ] {
+            for (release, text) in each(file) {
+                let signatures = parse_signatures(&text).unwrap();
+                let found: Vec<_> = signatures.iter().map(|found| (found.offset, found.kind.as_str())).collect();
+                assert_eq!(found, expected, "{file} on {release}");
+                let labelled = signatures.iter().all(|found| found.label.as_deref() == Some("stead-example"));
+                assert_eq!(labelled, file == "wipefs-luks.json" || found.is_empty(), "{file} on {release}");
+            }
+        }
+    }
+
+    #[test]
+    fn anything_else_is_an_error() {
+        assert!(parse_signatures("wipefs: error").is_err());
+        assert!(parse_signatures(r#"{"signatures":[{"offset":"here","type":"x"}]}"#).is_err());
+        assert_eq!(parse_signatures(""), Ok(Vec::new()));
+    }
 }

@@ -92,3 +92,36 @@ fn group_line(line: &str) -> Option<Group> {
     let members = members.split(',').filter(|member| !member.is_empty()).map(ToOwned::to_owned).collect();
     Some(Group { name: name.to_owned(), gid: gid.parse().ok()?, members })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::each;
+
+    fn names(users: &BTreeMap<String, User>) -> Vec<&str> {
+        users.keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn both_releases() {
+        for ((release, passwd), (_, group)) in each("passwd").zip(each("group")) {
+            let accounts = Accounts::parse(&passwd, &group);
+            let users = accounts.users(&["root", "nobody-such"].map(str::to_owned).into());
+            assert_eq!(names(&users), ["me", "root"], "{release}");
+            let groups = ["me", "sudo"].map(str::to_owned).into();
+            let me = User { uid: 1000, home: "/srv/me".into(), shell: "/bin/bash".to_owned(), groups };
+            assert_eq!(users["me"], me, "{release}");
+            assert_eq!(accounts.owner(0, 42), "root:shadow", "{release}");
+            assert_eq!(accounts.owner(12345, 54321), "12345:54321", "{release}");
+        }
+    }
+
+    #[test]
+    fn who_has_sudo_as_the_own_group_is_in_it() {
+        let passwd = "a:x:1:27::/:\nb:x:2:2::/:/bin/false\n# no account\nc:x:3\na:x:9:9::/:/bin/sh\n";
+        let accounts = Accounts::parse(passwd, "sudo:x:27:\nb:x:2:\n");
+        let users = accounts.users(&BTreeSet::new());
+        assert_eq!(names(&users), ["a"]);
+        assert_eq!((users["a"].uid, users["a"].shell.as_str()), (1, "/bin/sh"));
+    }
+}

@@ -73,3 +73,56 @@ impl Shown<'_> {
         Unit { enablement, activity }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::each;
+
+    fn asked(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn both_releases() {
+        use Activity::{Active, Failed, Inactive};
+        use Enablement::{Absent, Enabled, Masked, Other};
+        let expected = [
+            ("apt-daily.timer", Masked, Inactive),
+            ("broken.service", Other, Failed),
+            ("nothing.service", Absent, Inactive),
+            ("ssh", Enabled, Active),
+            ("ssh.service", Enabled, Active),
+            // An alias.
+            ("sshd.service", Enabled, Active),
+            ("systemd-journald.service", Other, Active),
+        ];
+        for (release, text) in each("systemctl.txt") {
+            let units = parse(&text, &asked(&expected.map(|(name, ..)| name))).unwrap();
+            for (name, enablement, activity) in expected {
+                assert_eq!(units[name], Unit { enablement, activity }, "{name} on {release}");
+            }
+        }
+    }
+
+    #[test]
+    fn on_its_way_and_until_the_next_boot() {
+        let text =
+            "Id=a.service\nNames=a.service\nLoadState=loaded\nActiveState=activating\nUnitFileState=enabled-runtime\n";
+        let unit = Unit { enablement: Enablement::Disabled, activity: Activity::Changing };
+        assert_eq!(parse(text, &asked(&["a.service"])).unwrap()["a.service"], unit);
+    }
+
+    #[test]
+    fn silence_about_a_unit_is_an_error() {
+        let error = parse("\n", &asked(&["a.service"])).unwrap_err();
+        assert_eq!(error, "systemctl says nothing about a.service");
+    }
+
+    #[test]
+    fn nothing_is_asked_about_nothing() {
+        assert_eq!(command(&asked(&[])), None);
+        let shown = command(&asked(&["b.timer", "a.service"])).unwrap().to_string();
+        assert!(shown.ends_with(" -- a.service b.timer"), "{shown}");
+    }
+}

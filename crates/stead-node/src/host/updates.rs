@@ -35,3 +35,38 @@ fn update(line: &str, native: &Architecture) -> Result<Option<(String, Update)>,
     let update = Update { from: from.to_owned(), to: to.to_owned(), security };
     Ok(Some((name_here(name, native).to_owned(), update)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::each;
+
+    fn update(from: &str, to: &str, security: bool) -> Update {
+        Update { from: from.to_owned(), to: to.to_owned(), security }
+    }
+
+    #[test]
+    fn both_releases() {
+        for (release, text) in each("apt-get.txt") {
+            let updates = parse(&text, &Architecture::Amd64).unwrap();
+            // `example-new` comes new with an update.
+            assert_eq!(updates.keys().collect::<Vec<_>>(), ["example-security", "example-stable"], "{release}");
+            assert_eq!(updates["example-stable"], update("1.0-1", "1.1-1", false), "{release}");
+            assert_eq!(updates["example-security"], update("1.0-1", "1.1-1", true), "{release}");
+        }
+    }
+
+    #[test]
+    fn several_archives_and_more_behind() {
+        let text = "Inst libssl3:amd64 [3.0.1-1] (3.0.2-1 Debian:12.15/oldstable, Debian-Security:12/oldstable-security \
+                    [amd64]) [openssl:amd64 ]\nConf libssl3 (3.0.2-1 Debian:12.15/oldstable [amd64])\n";
+        let expected = BTreeMap::from([("libssl3".to_owned(), update("3.0.1-1", "3.0.2-1", true))]);
+        assert_eq!(parse(text, &Architecture::Amd64).unwrap(), expected);
+    }
+
+    #[test]
+    fn half_a_line_is_an_error() {
+        let error = parse("Inst bash [5.2-1] (5.3-1\n", &Architecture::Amd64).unwrap_err();
+        assert_eq!(error, "apt-get printed `Inst bash [5.2-1] (5.3-1`");
+    }
+}

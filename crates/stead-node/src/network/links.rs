@@ -5,7 +5,7 @@ use stead_plan::network::facts::Nic;
 use stead_plan::op::{Command, Program};
 use stead_spec::units::{Interface, Mac};
 
-use crate::root::Root;
+use crate::place::Place;
 
 /// What lists them with their addresses.
 pub(crate) fn command() -> Command {
@@ -13,13 +13,13 @@ pub(crate) fn command() -> Command {
 }
 
 /// What [`command`] printed, with what the kernel's files say of the hardware. The loopback interface is not in it.
-pub(crate) fn look(text: &str, root: &Root) -> Result<Vec<Nic>, String> {
+pub(crate) fn look(text: &str, place: &Place) -> Result<Vec<Nic>, String> {
     let mut nics = parse(text)?;
     for nic in &mut nics {
         let class = format!("/sys/class/net/{}", nic.name);
-        nic.driver = root.link_name(format!("{class}/device/driver"));
+        nic.driver = place.link_name(format!("{class}/device/driver"));
         // Drivers that can't tell say -1, or give an error.
-        nic.speed = root.word(format!("{class}/speed")).and_then(|speed| speed.parse().ok());
+        nic.speed = place.word(format!("{class}/speed")).and_then(|speed| speed.parse().ok());
     }
     Ok(nics)
 }
@@ -90,5 +90,66 @@ impl AddressInfo {
             return None;
         }
         format!("{}/{}", self.local?, self.prefixlen).parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Node, each};
+
+    fn nic<'a>(nics: &'a [Nic], name: &str) -> &'a Nic {
+        nics.iter().find(|nic| nic.name == name).unwrap()
+    }
+
+    #[test]
+    fn both_releases() {
+        for (release, text) in each("address.json") {
+            let nics = parse(&text).unwrap();
+            assert!(nics.iter().all(|nic| nic.name != "lo"), "{release}");
+            let first = nic(&nics, "enp0s1");
+            assert_eq!(first.mac, Some("52:54:00:00:01:01".parse().unwrap()), "{release}");
+            assert_eq!((first.kind.as_deref(), first.up, first.carrier), (None, true, Some(true)), "{release}");
+            assert_eq!(first.addresses, ["192.168.0.50/24".parse().unwrap()], "{release}");
+            let vlan = nic(&nics, "enp0s1.10");
+            assert_eq!((vlan.kind.as_deref(), vlan.addresses[0].prefix_len()), (Some("vlan"), 26), "{release}");
+            assert_eq!(nic(&nics, "enp0s3").master.as_deref(), Some("ovs-system"), "{release}");
+            assert_eq!(nic(&nics, "lan").kind.as_deref(), Some("openvswitch"), "{release}");
+            let off = nic(&nics, "br0");
+            assert_eq!((off.up, off.carrier), (false, None), "{release}");
+        }
+    }
+
+    #[test]
+    fn the_burnt_in_address_counts() {
+        let text = r#"[{"ifindex":2,"ifname":"eth0","flags":["BROADCAST","NO-CARRIER","UP"],"mtu":1500,"link_type":"ether",
+            "address":"52:54:00:00:00:09","permaddr":"52:54:00:00:00:02"},
+            {"ifindex":3,"ifname":"wg0","flags":["POINTOPOINT","NOARP","UP","LOWER_UP"],"mtu":1420,"link_type":"none",
+            "linkinfo":{"info_kind":"wireguard"}}]"#;
+        let nics = parse(text).unwrap();
+        assert_eq!(nics[0].mac, Some("52:54:00:00:00:02".parse().unwrap()));
+        assert_eq!(nics[0].carrier, Some(false));
+        assert_eq!((nics[1].mac, nics[1].kind.as_deref()), (None, Some("wireguard")));
+    }
+
+    #[test]
+    fn hardware_has_a_driver_and_may_know_its_speed() {
+        let tree = Node::new();
+        for (name, speed) in [("eth0", "2500\n"), ("eth1", "-1\n")] {
+            tree.link(&format!("/sys/class/net/{name}/device/driver"), "../../../bus/pci/drivers/igc");
+            tree.write(&format!("/sys/class/net/{name}/speed"), speed);
+        }
+        let line = |index, name| {
+            format!(r#"{{"ifindex":{index},"ifname":"{name}","flags":[],"mtu":1500,"link_type":"ether"}}"#)
+        };
+        let text = format!("[{},{},{}]", line(2, "eth0"), line(3, "eth1"), line(4, "br0"));
+        let nics = look(&text, &tree.place).unwrap();
+        let found: Vec<_> = nics.iter().map(|nic| (nic.driver.as_deref(), nic.speed)).collect();
+        assert_eq!(found, [(Some("igc"), Some(2500)), (Some("igc"), None), (None, None)]);
+    }
+
+    #[test]
+    fn anything_else_is_an_error() {
+        assert!(parse("Device not found").unwrap_err().starts_with("ip printed something else: "));
     }
 }

@@ -56,3 +56,45 @@ impl Line {
         hops.into_iter().map(route).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::each;
+
+    fn route(to: &str, gateway: Option<&str>, dev: Option<&str>, protocol: Option<&str>) -> Route {
+        let [gateway, dev, protocol] = [gateway, dev, protocol].map(|text| text.map(ToOwned::to_owned));
+        Route { to: to.to_owned(), gateway, dev, protocol }
+    }
+
+    #[test]
+    fn both_releases() {
+        for (release, text) in each("route.json") {
+            let routes = parse(&text).unwrap();
+            for expected in [
+                route("default", Some("203.0.113.1"), Some("enp0s2"), routes[0].protocol.as_deref()),
+                route("192.168.0.0/24", None, Some("enp0s1"), Some("kernel")),
+                // Two ways to one place.
+                route("198.51.100.0/24", Some("192.0.2.2"), Some("enp0s1.10"), None),
+                route("198.51.100.0/24", Some("192.168.0.2"), Some("enp0s1"), None),
+                // One that leads nowhere.
+                route("192.0.2.128/25", None, None, None),
+            ] {
+                assert!(routes.contains(&expected), "{release}: {expected:?} is not in {routes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_gateway_of_the_other_family() {
+        let text = r#"[{"dst":"default","via":{"family":"inet6","host":"fe80::1"},"dev":"eth0","flags":[]}]"#;
+        assert_eq!(parse(text).unwrap(), [route("default", Some("fe80::1"), Some("eth0"), None)]);
+    }
+
+    #[test]
+    fn no_routes() {
+        assert_eq!(parse("[]"), Ok(Vec::new()));
+        assert_eq!(parse("\n"), Ok(Vec::new()));
+        assert!(parse("Cannot find device").is_err());
+    }
+}

@@ -12,7 +12,8 @@ use stead_plan::MARK;
 use stead_plan::inventory::{File as Found, FileState, Known, Mode, Questions};
 
 use crate::host::accounts::Accounts;
-use crate::root::{Root, why};
+use crate::place::Place;
+use crate::read::why;
 
 /// The longest text that is told.
 const TEXT: u64 = 64 << 10;
@@ -22,27 +23,31 @@ const HEAD: u64 = 1024;
 
 /// The files that were asked for, and those with the mark in the folders that were asked for. A folder that can't be read
 /// is in it too, with the reason.
-pub(super) fn look(root: &Root, questions: &Questions, accounts: &Accounts) -> BTreeMap<Utf8PathBuf, Known<FileState>> {
+pub(super) fn look(
+    place: &Place,
+    questions: &Questions,
+    accounts: &Accounts,
+) -> BTreeMap<Utf8PathBuf, Known<FileState>> {
     let mut files = BTreeMap::new();
     for folder in &questions.folders {
-        match marked(root, folder) {
-            Ok(marked) => files.extend(marked.into_iter().map(|path| (path.clone(), at(root, &path, accounts)))),
+        match marked(place, folder) {
+            Ok(marked) => files.extend(marked.into_iter().map(|path| (path.clone(), at(place, &path, accounts)))),
             Err(reason) => _ = files.insert(folder.clone(), Known::Unknown(reason)),
         }
     }
     let asked = questions.files.iter();
-    files.extend(asked.map(|path| (path.clone(), at(root, path, accounts))));
+    files.extend(asked.map(|path| (path.clone(), at(place, path, accounts))));
     files
 }
 
 /// What is at a path. A symbolic link at its end is not followed.
-fn at(root: &Root, path: &Utf8Path, accounts: &Accounts) -> Known<FileState> {
-    let result = state(root, path, accounts);
+fn at(place: &Place, path: &Utf8Path, accounts: &Accounts) -> Known<FileState> {
+    let result = state(place, path, accounts);
     result.map_err(|error| format!("could not look at {path}: {error}")).into()
 }
 
-fn state(root: &Root, path: &Utf8Path, accounts: &Accounts) -> io::Result<FileState> {
-    let here = root.join(path);
+fn state(place: &Place, path: &Utf8Path, accounts: &Accounts) -> io::Result<FileState> {
+    let here = place.at(path);
     let metadata = match here.symlink_metadata() {
         Ok(metadata) => metadata,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -65,7 +70,7 @@ fn state(root: &Root, path: &Utf8Path, accounts: &Accounts) -> io::Result<FileSt
     let metadata = file.metadata()?;
     let (mode, owner) = (mode(metadata.mode()), accounts.owner(metadata.uid(), metadata.gid()));
     let (sha256, text) = read(&mut file)?;
-    let text = text.filter(|_| mode.0 & 0o004 != 0 && reachable(root, path));
+    let text = text.filter(|_| mode.0 & 0o004 != 0 && reachable(place, path));
     Ok(FileState::File(Found { mode, owner, sha256, text }))
 }
 
@@ -100,19 +105,19 @@ fn read(file: &mut File) -> io::Result<(stead_spec::units::Sha256, Option<String
 }
 
 /// Whether everybody may go through all folders above: a readable file in a closed folder is closed.
-fn reachable(root: &Root, path: &Utf8Path) -> bool {
+fn reachable(place: &Place, path: &Utf8Path) -> bool {
     let mut above = path.ancestors().skip(1);
-    above.all(|folder| root.join(folder).metadata().is_ok_and(|metadata| metadata.mode() & 0o001 != 0))
+    above.all(|folder| place.at(folder).metadata().is_ok_and(|metadata| metadata.mode() & 0o001 != 0))
 }
 
 /// The files in a folder that have the mark. None where the folder isn't there.
-fn marked(root: &Root, folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
-    let paths = root.names(folder).map_err(|error| why(&error))?.into_iter().map(|name| folder.join(name));
+fn marked(place: &Place, folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
+    let paths = place.names(folder).map_err(|error| why(&error))?.into_iter().map(|name| folder.join(name));
     let mut marked = Vec::new();
     for path in paths {
         let is_file = |path: &Utf8Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-        if is_file(&root.join(&path))
-            && has_mark(&root.join(&path)).map_err(|error| format!("could not read {path}: {error}"))?
+        if is_file(&place.at(&path))
+            && has_mark(&place.at(&path)).map_err(|error| format!("could not read {path}: {error}"))?
         {
             marked.push(path);
         }
@@ -139,4 +144,114 @@ fn is_marked(text: &str) -> bool {
         words.strip_prefix(MARK).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
     };
     text.lines().take(3).any(marks)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::testing::Node;
+
+    fn asked(files: &[&str], folders: &[&str]) -> Questions {
+        let set = |paths: &[&str]| paths.iter().map(Utf8PathBuf::from).collect::<BTreeSet<_>>();
+        Questions { files: set(files), folders: set(folders), ..Questions::default() }
+    }
+
+    fn look_at(tree: &Node, questions: &Questions) -> BTreeMap<Utf8PathBuf, Known<FileState>> {
+        look(&tree.place, questions, &Accounts::default())
+    }
+
+    fn file(tree: &Node, path: &str) -> Found {
+        match look_at(tree, &asked(&[path], &[])).remove(Utf8Path::new(path)) {
+            Some(Known::Is(FileState::File(file))) => file,
+            other => panic!("{path} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_there() {
+        let tree = Node::new();
+        tree.write("/etc/a", "abc");
+        tree.mode("/etc/a", 0o644);
+        tree.mode("/etc", 0o755);
+        tree.mode("/", 0o755);
+        tree.link("/etc/b", "/etc/a");
+        let questions = asked(&["/etc/a", "/etc/b", "/etc", "/etc/c", "/etc/a/d"], &[]);
+        let files = look_at(&tree, &questions);
+        let state = |path: &str| files[Utf8Path::new(path)].get().unwrap();
+        let FileState::File(a) = state("/etc/a") else { panic!("{:?}", state("/etc/a")) };
+        assert_eq!((a.mode, a.text.as_deref()), (Mode(0o644), Some("abc")));
+        let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(a.sha256.to_string(), sum);
+        assert_eq!(state("/etc/b"), &FileState::Link("/etc/a".into()));
+        assert!(matches!(state("/etc"), FileState::Folder { mode: Mode(0o755), .. }));
+        assert_eq!(state("/etc/c"), &FileState::Absent);
+        assert_eq!(state("/etc/a/d"), &FileState::Absent);
+    }
+
+    #[test]
+    fn what_others_may_not_read_is_not_told() {
+        let tree = Node::new();
+        for (path, mode) in [("/open/a", 0o644), ("/open/b", 0o640), ("/closed/in/a", 0o644)] {
+            tree.write(path, "a secret");
+            tree.mode(path, mode);
+        }
+        tree.mode("/", 0o755);
+        tree.mode("/closed", 0o700);
+        assert_eq!(file(&tree, "/open/a").text.as_deref(), Some("a secret"));
+        assert_eq!(file(&tree, "/open/b").text, None);
+        assert_eq!(file(&tree, "/closed/in/a").text, None);
+    }
+
+    #[test]
+    fn long_files_and_those_that_are_no_text_have_a_sum_only() {
+        let tree = Node::new();
+        let longest = "x".repeat(64 << 10);
+        tree.write("/a", &longest);
+        tree.write("/b", &format!("{longest}x"));
+        std::fs::write(tree.at("/c"), [0xff, 0xfe]).unwrap();
+        for (path, mode) in [("/", 0o755), ("/a", 0o644), ("/b", 0o644), ("/c", 0o644)] {
+            tree.mode(path, mode);
+        }
+        assert_eq!(file(&tree, "/a").text, Some(longest));
+        assert_eq!(file(&tree, "/b").text, None);
+        assert_eq!(file(&tree, "/c").text, None);
+        assert_ne!(file(&tree, "/a").sha256, file(&tree, "/b").sha256);
+    }
+
+    #[test]
+    fn a_folder_shows_what_is_marked_in_it() {
+        let tree = Node::new();
+        tree.write("/etc/x.d/10-mine", "# Not managed by stead\n");
+        tree.write("/etc/x.d/60-stead", "# Managed by stead\n");
+        tree.write("/etc/x.d/below/60-stead", "# Managed by stead\n");
+        tree.link("/etc/x.d/70-link", "60-stead");
+        let files = look_at(&tree, &asked(&[], &["/etc/x.d", "/etc/none.d"]));
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["/etc/x.d/60-stead"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_told() {
+        let tree = Node::new();
+        tree.write("/etc/x.d", "");
+        let files = look_at(&tree, &asked(&[], &["/etc/x.d"]));
+        let reason = files[Utf8Path::new("/etc/x.d")].as_result().unwrap_err();
+        assert!(reason.starts_with("could not read /etc/x.d: "), "{reason}");
+    }
+
+    #[test]
+    fn marks() {
+        for text in [
+            "# Managed by stead",
+            "#!/bin/sh\n# Managed by stead: see the cluster file.\n",
+            "<?xml version=\"1.0\"?>\n<!-- Managed by stead -->\n",
+            "! Managed by stead\n",
+        ] {
+            assert!(is_marked(text), "{text}");
+        }
+        for text in ["# Not Managed by stead\n", "# Managed by steadfast\n", "\n\n\n# Managed by stead\n", ""] {
+            assert!(!is_marked(text), "{text}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The node's own files: those of the system itself, or of a copied tree.
+//! Reading the node's own files.
 
 use std::error::Error;
 use std::fs;
@@ -6,9 +6,7 @@ use std::io::{self, ErrorKind};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Where `/` is.
-#[derive(Clone, Debug)]
-pub(crate) struct Root(Utf8PathBuf);
+use crate::place::Place;
 
 /// A file of the node's that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -20,30 +18,13 @@ pub(crate) struct ReadError {
     source: io::Error,
 }
 
-impl Root {
-    /// The system itself.
-    pub(crate) fn system() -> Self {
-        Self("/".into())
-    }
-
-    /// A copied tree.
-    #[cfg(test)]
-    pub(crate) fn at(folder: impl Into<Utf8PathBuf>) -> Self {
-        Self(folder.into())
-    }
-
-    /// Where the node's `path` lies.
-    pub(crate) fn join(&self, path: impl AsRef<Utf8Path>) -> Utf8PathBuf {
-        let path = path.as_ref();
-        self.0.join(path.strip_prefix("/").unwrap_or(path))
-    }
-
+impl Place {
     /// The text of a file.
     ///
     /// # Errors
     /// It isn't there, can't be read, or is no text.
     pub(crate) fn text(&self, path: impl AsRef<Utf8Path>) -> Result<String, ReadError> {
-        fs::read_to_string(self.join(&path)).map_err(|source| ReadError { path: path.as_ref().to_owned(), source })
+        fs::read_to_string(self.at(&path)).map_err(|source| ReadError { path: path.as_ref().to_owned(), source })
     }
 
     /// The text of a file that need not be there.
@@ -67,7 +48,7 @@ impl Root {
     /// It can't be read.
     pub(crate) fn names(&self, path: impl AsRef<Utf8Path>) -> Result<Vec<String>, ReadError> {
         let read = || -> io::Result<Vec<String>> {
-            let entries = fs::read_dir(self.join(&path))?.collect::<io::Result<Vec<_>>>()?;
+            let entries = fs::read_dir(self.at(&path))?.collect::<io::Result<Vec<_>>>()?;
             Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
         };
         let read = read().map_err(|source| ReadError { path: path.as_ref().to_owned(), source });
@@ -81,7 +62,7 @@ impl Root {
     /// # Errors
     /// It is no link, or can't be read.
     pub(crate) fn link(&self, path: impl AsRef<Utf8Path>) -> Result<Option<Utf8PathBuf>, ReadError> {
-        let target = self.join(&path).read_link_utf8();
+        let target = self.at(&path).read_link_utf8();
         if_there(target.map_err(|source| ReadError { path: path.as_ref().to_owned(), source }))
     }
 
@@ -92,7 +73,7 @@ impl Root {
 
     /// Whether there is something.
     pub(crate) fn exists(&self, path: impl AsRef<Utf8Path>) -> bool {
-        self.join(path).exists()
+        self.at(path).exists()
     }
 }
 
