@@ -18,9 +18,8 @@ pub mod observe;
 pub mod perform;
 pub mod place;
 pub mod protocol;
-mod root;
-pub mod unfinished;
 mod read;
+pub mod unfinished;
 
 #[cfg(test)]
 mod testing;

@@ -15,7 +15,7 @@ pub(crate) fn run(printer: &mut Printer) -> anyhow::Result<ExitCode> {
             look: async |questions: &_, runner: &_| stead_node::observe::observe(questions, runner).await,
             probe: async |probe: &_| stead_node::network::probe::probe(probe).await,
         };
-        Ok(agent.serve(tokio::io::stdin(), tokio::io::stdout(), told_to_stop()).await)
+        Ok(Box::pin(agent.serve(tokio::io::stdin(), tokio::io::stdout(), told_to_stop())).await)
     })?;
     Ok(match end {
         End::Closed | End::Stopped => ExitCode::SUCCESS,

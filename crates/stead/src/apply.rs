@@ -1,5 +1,6 @@
 //! `stead apply`: does what the plan says, and looks whether it is so.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -254,7 +255,7 @@ async fn verify(
                 format!("not all of the {} could be done: apply again when it can", summary(plan))
             };
             for step in &remains.untrue {
-                line += &format!("\n  {step} was done, and is needed all the same");
+                let _ = write!(line, "\n  {step} was done, and is needed all the same");
             }
             let code = if applied.is_whole() { 2 } else { 1 };
             (RunResult::Incomplete(line.lines().next().unwrap_or_default().to_owned()), line, code)

@@ -92,8 +92,8 @@ async fn look(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<Ve
     let names = init::names(&seen);
     printer.progress("looking for the switches: each NIC calls the others");
     let token = Uuid::new_v4().to_string();
-    let probes = names.iter().zip(links.values_mut()).map(|(name, link)| probe(name, link, &token));
-    let probed = futures_util::future::join_all(probes).await;
+    let calls = names.iter().zip(links.values_mut()).map(|(name, link)| probe(name, link, &token));
+    let probed = futures_util::future::join_all(calls).await;
     let nodes = names.into_iter().zip(&arguments.addresses).zip(seen.into_iter().zip(probed));
     let found =
         |((name, ssh), (inventory, probed)): ((NodeName, &SshTarget), (&NodeInventory, Known<init::Probed>))| {

@@ -89,7 +89,18 @@ fn inventory() -> Value {
         "clock": { "ahead": LOOKED, "uncertainty": 0, "synchronised": unknown },
         "updates": null, "files": {}, "sysctl": {},
     });
-    let known = ["stamp", "generation", "hostname", "timezone", "packages", "units", "users", "swaps", "watchdogs"];
+    let known = [
+        "stamp",
+        "generation",
+        "unfinished",
+        "hostname",
+        "timezone",
+        "packages",
+        "units",
+        "users",
+        "swaps",
+        "watchdogs",
+    ];
     for key in known.into_iter().chain(["nics", "routes", "disks"]) {
         inventory[key] = unknown.clone();
     }

@@ -23,8 +23,8 @@ pub async fn perform(
     say: impl Fn(String),
 ) -> Performed {
     let mark = async |mark: fn(&Place, &StepId) -> Result<(), FileError>| {
-        let (place, step) = (place.clone(), job.step.clone());
-        blocking(move || Ok(mark(&place, &step)?)).await.map_err(|error| Outcome::Failed(error.told()))
+        let (place, id) = (place.clone(), job.step.clone());
+        blocking(move || Ok(mark(&place, &id)?)).await.map_err(|error| Outcome::Failed(error.told()))
     };
     if let Err(outcome) = mark(unfinished::begin).await {
         return Performed { outcome, outputs: Vec::new() };

@@ -1,6 +1,6 @@
 //! Clocks that are wrong now. chrony puts a small difference right by itself, slowly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stead_spec::units::NodeName;
 
@@ -25,6 +25,8 @@ pub(super) struct Clocks {
     median: i64,
     /// By how much each is ahead of that, where it is more than it may be.
     off: BTreeMap<NodeName, i64>,
+    /// Those that are far from ours.
+    far: BTreeSet<NodeName>,
     right: Vec<NodeName>,
 }
 
@@ -39,6 +41,8 @@ impl Clocks {
         ahead.sort_unstable();
         let median = ahead[ahead.len() / 2];
         let (mut off, mut right) = (BTreeMap::new(), Vec::new());
+        let far = clocks.iter().filter(|(_, clock)| clock.ahead.saturating_abs() > OURS);
+        let far = far.map(|(node, _)| (*node).clone()).collect();
         let alone = clocks.len() < 2;
         for (node, clock) in clocks {
             let by = clock.ahead.saturating_sub(median);
@@ -48,12 +52,17 @@ impl Clocks {
                 right.push(node.clone());
             }
         }
-        Self { median, off, right }
+        Self { median, off, far, right }
     }
 
     /// By how many milliseconds a node's clock is ahead of the others, if that is too much.
     pub(super) fn off(&self, node: &NodeName) -> Option<i64> {
         self.off.get(node).copied()
+    }
+
+    /// Whether a node's clock may be wrong, be it that most of them are: it differs from the others', or from ours.
+    pub(super) fn doubtful(&self, node: &NodeName) -> bool {
+        self.off.contains_key(node) || self.far.contains(node)
     }
 
     /// Says so if all of them are far from ours.

@@ -172,6 +172,7 @@ impl Home {
     }
 
     /// An apply that runs, once it has said a line with this text.
+    #[allow(clippy::zombie_processes, reason = "whoever asks waits for it, or has failed")]
     pub(crate) fn apply_until(&self, text: &str) -> Running {
         let mut command = self.command(&["apply", "--yes"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("stead starts");
@@ -196,11 +197,6 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("an end");
