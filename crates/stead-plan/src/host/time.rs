@@ -80,7 +80,8 @@ fn config(plan: &NodePlan<'_, '_>, addresses: &Addresses) -> String {
         "# A wrong clock is put right at once when chrony starts. Later on, whatever says that the time is\n",
     );
     text.push_str("# more than 100 s off has gone mad, and nobody follows it.\nmakestep 1 3\nmaxchange 100 3 -1\n\n");
-    text.push_str("# As Debian has it.\n");
+    text.push_str("# The battery's clock tells UTC, unless hwclock's file says that it doesn't.\n");
+    text.push_str("rtconutc\nhwclockfile /etc/adjtime\n\n# As Debian has it.\n");
     let leap = release::chrony_leap_seconds(plan.suite);
     let rest = [
         "confdir /etc/chrony/conf.d",

@@ -19,6 +19,7 @@ const INSTALLS: &str = "apt-get install";
 fn plain_debian_13_and_12_become_nodes_and_the_second_plan_is_empty() {
     let cluster = applied();
     cluster.home.settled();
+    assert!(!out(&cluster.home.stead(&["plan"])).contains("this computer is"), "the nodes' clocks are right");
     for node in NODES {
         assert_eq!(cluster.on(node, "hostname; timedatectl show -p Timezone --value"), format!("{node}\nEurope/Paris"));
         assert_eq!(cluster.on(node, "getent hosts node2.core").split_whitespace().next(), Some("10.10.0.2"));
