@@ -188,10 +188,12 @@ fn kept(cluster: &mut Cluster, plan: &Plan) -> anyhow::Result<Option<Kept>> {
     Ok(Some(Kept { generation, file: cluster.text.clone(), secrets: sealed.text() }))
 }
 
+/// What there is to do, in a few words.
 fn summary(plan: &Plan) -> String {
     let nodes: std::collections::BTreeSet<_> = plan.steps.iter().map(|step| &step.id.node).collect();
-    let keep = plan.keep.as_ref().map(|keep| format!("generation {}, ", keep.number)).unwrap_or_default();
-    format!("{keep}{} steps on {} nodes", plan.steps.len(), nodes.len())
+    let keep = plan.keep.as_ref().map(|keep| format!("generation {} and ", keep.number)).unwrap_or_default();
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    format!("{keep}{} on {}", count(plan.steps.len(), "step"), count(nodes.len(), "node"))
 }
 
 /// Writes an event down.
@@ -244,7 +246,12 @@ async fn verify(
         Verdict::Verified => (RunResult::Done, "applied, and all is as asked".to_owned(), 0),
         Verdict::CantTell(unknown) => {
             let nodes: Vec<_> = unknown.iter().map(|unknown| unknown.node.as_str()).collect();
-            let line = format!("applied; whether all is as asked, {} can't tell", nodes.join(", "));
+            let nodes = nodes.join(", ");
+            let line = if applied.is_whole() {
+                format!("applied; whether all is as asked, {nodes} can't tell")
+            } else {
+                format!("not all of the {} could be done, and {nodes} can't tell: apply again", summary(plan))
+            };
             (RunResult::Incomplete(line.clone()), line, 3)
         }
         Verdict::NotAsAsked(remains) => {
@@ -252,7 +259,7 @@ async fn verify(
             let mut line = if applied.is_whole() {
                 "applied, but not as asked: what is above differs still".to_owned()
             } else {
-                format!("not all of the {} could be done: apply again when it can", summary(plan))
+                format!("not all of the {} could be done: apply again", summary(plan))
             };
             for step in &remains.untrue {
                 let _ = write!(line, "\n  {step} was done, and is needed all the same");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use stead_plan::MARK;
 use stead_plan::generation::Stamp;
 use stead_plan::inventory::{Activity, Enablement, FileState, Inventory, Known, Mode, PackageState, Questions};
-use stead_plan::op::{Command, Op, Program, Write};
+use stead_plan::op::{Op, Program, Write};
 use stead_plan::plan::{Keep, Plan, Refusal, SCHEMA_VERSION};
 use stead_plan::step::{Layer, Step, StepId};
 use stead_spec::units::NodeName;
@@ -74,7 +74,7 @@ impl Planner for Hand {
                 let (why, title) = (Vec::new(), what.to_owned());
                 steps.push(Step { id: id(what), title, why, ops, after, basis: Vec::new(), destroys: Vec::new() });
             };
-            let run = |program, words: &[&str]| Op::Run(Command::new(program).args(words.iter().copied()));
+            let run = |program: Program, words: &[&str]| Op::Run(program.command().args(words.iter().copied()));
             let systemctl = |words: &[&str]| run(Program::Systemctl, words);
             if matches!(&node.stamp, Known::Is(None)) {
                 let stamp = Stamp { cluster, node: name.clone() };

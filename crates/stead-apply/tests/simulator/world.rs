@@ -360,14 +360,14 @@ impl SimLink {
             }
             std::mem::take(&mut world.place(&self.node).repeat)
         };
-        self.mark(|marks| drop(marks.insert(job.step.clone())));
+        self.mark(|marks| _ = marks.insert(job.step.clone()));
         for _ in 0..=u8::from(repeat) {
             if let Err(why) = self.operate(&job, said).await? {
                 self.wait().await?;
                 return Ok(Answer::Performed(Performed { outcome: Outcome::Failed(why), outputs: Vec::new() }));
             }
         }
-        self.mark(|marks| drop(marks.remove(&job.step)));
+        self.mark(|marks| _ = marks.remove(&job.step));
         self.wait().await?;
         Ok(Answer::Performed(Performed { outcome: Outcome::Done, outputs: Vec::new() }))
     }

@@ -75,27 +75,24 @@ impl Clocks {
     }
 }
 
-/// Sets a clock by the other nodes'.
+/// Sets a clock by one of those that are right. Several would only do if they agreed to the millisecond, which nodes
+/// that have nobody outside to ask don't; and which of them are right is known already.
 pub(super) fn clock(plan: &mut NodePlan<'_, '_>, clocks: &Clocks, addresses: &Addresses) -> Result<(), Hidden> {
     let Some(off) = clocks.off(&plan.node.name) else { return Ok(()) };
-    let asked = clocks.right.iter().filter_map(|node| Some((node, addresses.of(node)?)));
-    let asked: Vec<_> = asked.collect();
-    if asked.is_empty() {
+    let Some((right, address)) = clocks.right.iter().find_map(|node| Some((node, addresses.of(node)?))) else {
         plan.note("its clock differs from the other nodes', and no two agree: look which one is right");
         return Ok(());
-    }
-    let mut step = plan.draft("clock", "set its clock by the other nodes'");
+    };
+    let mut step = plan.draft("clock", format!("set its clock by {right}'s"));
     step.rests_on(About::Clock)?;
     step.why(format!("it is {} {} most nodes", span(off), if off > 0 { "ahead of" } else { "behind" }));
     step.run(Program::Systemctl.command().args(["stop", UNIT]));
-    let servers = asked.iter().map(|(_, address)| format!("server {} iburst", address.address()));
-    step.run(Program::Chronyd.command().args(["-q", "-t", ASKS]).args(servers).timeout(60));
+    let server = format!("server {} iburst", address.address());
+    step.run(Program::Chronyd.command().args(["-q", "-t", ASKS]).args([server]).timeout(60));
     step.run(Program::Systemctl.command().args(["start", UNIT]));
     step.after("packages");
     step.after("time");
-    for (node, _) in asked {
-        step.after_on(node.clone(), "time");
-    }
+    step.after_on(right.clone(), "time");
     plan.add(step);
     Ok(())
 }

@@ -27,20 +27,19 @@ fn plain_debian_13_and_12_become_nodes_and_the_second_plan_is_empty() {
         cluster.on(node, "systemctl is-active chrony && sudo -n -u me sudo -n true && id -nG me | grep -qw sudo");
         cluster.on(node, "sshd -T | grep -q 'authorizedkeysfile.*/etc/ssh/authorized_keys.d/%u'");
         assert_eq!(cluster.on(node, "systemctl is-enabled smartmontools || true"), "masked");
-        cluster.on(node, "unattended-upgrade --dry-run --debug 2>&1 | grep -q 'glusterfs-server'");
+        cluster.on(node, "apt-config dump Unattended-Upgrade::Package-Blacklist | grep -q glusterfs-server");
         cluster.on(node, "swapon --show=NAME --noheadings | grep -q dm- || swapon --show | grep -q stead");
         cluster.on(node, "grep -q '^10$' /proc/sys/vm/swappiness");
-        cluster.on(node, "journalctl -t stead -o cat | grep -q packages");
+        cluster.on(node, "journalctl -t stead -o cat | grep -q '^done: install chrony'");
         // The cluster file and the sealed secrets lie there, and no secret does.
         assert_eq!(cluster.on(node, "cat /var/lib/stead/generations/current/stead.toml"), cluster.home.text().trim());
         assert!(!cluster.works(node, "grep -rqs 'PRIVATE KEY\\|AGE-SECRET-KEY' /var/lib/stead/generations /etc"));
     }
     // Time comes from each other where there is no internet.
     cluster.ask(Request::WanOpen(false));
-    cluster.until(
-        "node3",
-        "chronyc -n sources | grep -q '^^[*+].192.168.0.5[01]' || chronyc -n tracking | grep -q 'Stratum *: *10'",
-    );
+    eventually("a node that takes the time from another", || {
+        NODES.iter().any(|node| cluster.works(node, "chronyc -n sources | grep -q '^^[*].192.168.0.5'"))
+    });
     // The admin's key lets in, as the admin.
     let key = cluster.home.dir.join("id_ed25519");
     let config = cluster.path().join("ssh_config");
@@ -62,7 +61,7 @@ fn drift_gives_exactly_the_steps_that_right_it() {
     let (steps, code) = cluster.home.planned();
     assert_eq!(
         steps,
-        ["host/node1/hosts", "host/node1/sysctl", "host/node2/packages", "host/node3/mask-smartmontools"],
+        ["host/node1/hosts", "host/node1/sysctl", "host/node2/packages", "host/node3/smartd"],
         "and nothing else"
     );
     assert_eq!(code, 2);
@@ -118,7 +117,8 @@ fn a_power_cut_in_the_middle_is_finished_by_the_next_apply() {
     let apply = cluster.home.apply_until(INSTALLS);
     cut_power(&cluster, "node3");
     let (code, said) = apply.ends();
-    assert_eq!(code, Some(1), "{said}");
+    // It depends on whether the node is up again when it is looked at.
+    assert!(matches!(code, Some(1 | 3)) && said.contains("not all of the 1 step on 1 node"), "{code:?}: {said}");
     assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
     cluster.home.settled();
 }
@@ -170,13 +170,14 @@ fn a_burned_laptop_costs_nothing_with_the_sheet_and_one_node_left() {
     let cluster = applied();
     let sheet = fs::read_to_string(cluster.home.dir.join("sheet.txt")).expect("the sheet");
     let laptop = Home::new(&cluster, "laptop");
-    fs::write(laptop.dir.join("sheet.txt"), sheet).expect("the sheet, typed in");
+    let key = sheet.split_whitespace().find(|word| word.starts_with("AGE-SECRET-KEY-")).expect("its key");
+    fs::write(laptop.dir.join("sheet.key"), key).expect("the key, typed in from paper");
     // The new laptop's key is let in by hand, at the node.
     laptop.make_key();
     cluster.power_of(&["node1", "node3"], stead_lab::protocol::PowerAction::Off);
     assert_code(&laptop.stead(&["adopt", "node2"]), 0);
     assert_eq!(laptop.text(), cluster.home.text());
-    let opened = laptop.stead(&["keys", "add", "me", &laptop.public_key(), "--identity", "sheet.txt", "--yes"]);
+    let opened = laptop.stead(&["keys", "add", "me", &laptop.public_key(), "--identity", "sheet.key", "--yes"]);
     assert_code(&opened, 0);
     cluster.power_of(&["node1", "node3"], stead_lab::protocol::PowerAction::On);
     cluster.up(&NODES);
