@@ -50,7 +50,8 @@ async fn a_file_is_written_once() {
     assert_eq!(outcome(&node, readable).await, Outcome::Done);
     assert_eq!(fs::metadata(node.at(PATH)).unwrap().mode() & 0o7777, 0o644);
     assert_eq!(outcome(&node, write_op(PATH, "# Managed by stead\nx = 2\n")).await, Outcome::Done);
-    assert_eq!((node.list("/etc/some"), node.list("/var/lib/stead")), (vec!["app.conf".into()], vec![]));
+    assert_eq!((node.list("/etc/some"), node.list("/var/lib/stead/before")), (vec!["app.conf".into()], vec![]));
+    assert!(node.list("/var/lib/stead/unfinished").is_empty(), "each ended well");
 }
 
 #[tokio::test]
@@ -109,7 +110,8 @@ async fn a_file_that_is_found_bad_does_not_take_its_place() {
         (node.read("/etc/sudoers.d/stead"), node.list("/etc/sudoers.d")),
         ("good\n".into(), vec!["stead".into()])
     );
-    assert_eq!(node.list("/var/lib/stead"), [""; 0]);
+    assert_eq!(node.list("/var/lib/stead"), ["unfinished"], "nothing was replaced, so nothing is kept");
+    assert_eq!(node.list("/var/lib/stead/unfinished").len(), 1);
     assert_eq!(outcome(&node, checked("good too\n")).await, Outcome::Done);
     assert_eq!(node.read("asked").trim(), format!("-cf {}", node.at("/etc/sudoers.d/.stead.stead-new")));
     assert_eq!(node.list("/etc/sudoers.d"), ["stead"]);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use stead_lab::image::{Kind, Release};
@@ -291,10 +291,4 @@ pub(crate) fn kill_agent(cluster: &TestCluster, node: &str) {
 pub(crate) fn cut_power(cluster: &TestCluster, node: &str) {
     cluster.power_of(&[node], PowerAction::Cycle);
     cluster.up(&[node]);
-}
-
-/// The folder of the run, for what lies beside the labs.
-#[allow(dead_code, reason = "for cases that need a file of their own")]
-pub(crate) fn beside(lab: &TestLab, name: &str) -> PathBuf {
-    Path::new(lab.path()).with_extension(name)
 }
