@@ -1,7 +1,5 @@
 //! What nodes keep of a cluster: its file and its sealed secrets, and the digest that tells two of them apart.
 
-use std::fmt::Write as _;
-
 use sha2::Digest as _;
 use stead_node::protocol::{Answer, Kept, Request};
 use stead_spec::units::Sha256;
@@ -19,7 +17,7 @@ pub fn digest(file: &str, secrets: &str) -> Sha256 {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
     }
-    hex(&hash.finalize())
+    <[u8; 32]>::from(hash.finalize()).into()
 }
 
 /// The generation that a node keeps, with its texts, for an admin who has neither. `None`: it keeps none.
@@ -31,15 +29,6 @@ pub async fn fetch(link: &mut impl Link) -> Result<Option<Kept>, Lost> {
         Answer::Fetched(kept) => Ok(kept.map(|kept| *kept)),
         answer => Err(Lost::unexpected(answer)),
     }
-}
-
-/// A sum in the words of people.
-pub(crate) fn hex(sum: &[u8]) -> Sha256 {
-    let digits = sum.iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
-    digits.parse().expect("a SHA-256 sum has 64 hexadecimal digits")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
-use stead_spec::units::NodeName;
+use stead_spec::units::{NodeName, Sha256};
 
 use crate::inventory::Mode;
 use crate::step::StepId;
@@ -51,6 +51,10 @@ pub struct Write {
     pub text: String,
     /// A program that must find it good before it takes its place; the file's temporary path is its last argument.
     pub checked_by: Option<Command>,
+    /// Of what the text was made from, where it keeps the user's lines; a file that isn't there is empty. If something
+    /// else is there by now, it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_from: Option<Sha256>,
 }
 
 /// A program with its arguments; no shell is between.

@@ -43,7 +43,7 @@ fn last(plan: &mut Plan) -> &mut Step {
 }
 
 fn write(path: &str, text: &str) -> Op {
-    Op::Write(Write { path: path.into(), mode: Mode(0o644), text: text.to_owned(), checked_by: None })
+    Op::Write(Write { path: path.into(), mode: Mode(0o644), text: text.to_owned(), checked_by: None, made_from: None })
 }
 
 #[test]
@@ -89,7 +89,13 @@ fn time_outs() {
     breaks("seconds", |plan| {
         let checked_by = Some(Program::Visudo.command().timeout(0));
         let text = "# Managed by stead\n".to_owned();
-        last(plan).ops.push(Op::Write(Write { path: "/etc/x".into(), mode: Mode(0o644), text, checked_by }));
+        last(plan).ops.push(Op::Write(Write {
+            path: "/etc/x".into(),
+            mode: Mode(0o644),
+            text,
+            checked_by,
+            made_from: None,
+        }));
     });
 }
 

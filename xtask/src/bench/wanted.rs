@@ -208,8 +208,13 @@ mod tests {
 
     #[test]
     fn files_folders_and_links_are_the_plans_own() {
-        let write =
-            |path: &str| op::Write { path: path.into(), mode: Mode(0o644), text: "a\n".into(), checked_by: None };
+        let write = |path: &str| op::Write {
+            path: path.into(),
+            mode: Mode(0o644),
+            text: "a\n".into(),
+            checked_by: None,
+            made_from: None,
+        };
         let ops = vec![
             op::Op::Write(write("/etc/hosts")),
             op::Op::Folder { path: "/etc/stead".into(), mode: Mode(0o700) },

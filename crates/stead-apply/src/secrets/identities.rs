@@ -14,6 +14,7 @@ use super::Secret;
 use super::error::SecretsError;
 use super::file::Record;
 use super::recipients::{Fingerprint, Recipients};
+use super::sheet::HEADING;
 
 /// Asks for the passphrase of the key in this file; `None` where nobody is there to ask.
 pub type Unlock = Box<dyn Fn(&Utf8Path) -> Option<Secret>>;
@@ -46,7 +47,7 @@ impl Identities {
         Self { keys: Vec::new(), unlock, known: BTreeMap::new() }
     }
 
-    /// Adds the keys in a file: an OpenSSH private key, or what `age-keygen` writes.
+    /// Adds the keys in a file: an OpenSSH private key, what `age-keygen` writes, or the text of a recovery sheet.
     ///
     /// # Errors
     /// The file can't be read, or has no such key.
@@ -76,7 +77,12 @@ impl Identities {
         if start.starts_with("-----BEGIN") {
             return self.add_ssh(path, text);
         }
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let is_sheet = start.starts_with(HEADING);
+        let is_key = |line: &&str| match is_sheet {
+            true => line.starts_with("AGE-SECRET-KEY-"),
+            false => !line.is_empty() && !line.starts_with('#'),
+        };
+        let lines = text.lines().map(str::trim).filter(is_key);
         let mut found = Vec::new();
         for line in lines {
             // No line of it is repeated: it may be a key with a typing error.
@@ -89,7 +95,7 @@ impl Identities {
             found.push(Key { path: path.to_owned(), fingerprint, lock });
         }
         if found.is_empty() {
-            return Err(unfit(path, "it is empty"));
+            return Err(unfit(path, "no key is in it"));
         }
         self.keys.extend(found);
         Ok(())

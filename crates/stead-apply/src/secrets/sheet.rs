@@ -19,6 +19,9 @@ pub struct Sheet {
     recipient: AgeRecipient,
 }
 
+/// How the sheet's text begins.
+pub(super) const HEADING: &str = "RECOVERY SHEET";
+
 /// How many of the key's last characters are typed back.
 const TYPED: usize = 8;
 
@@ -58,7 +61,7 @@ impl Sheet {
         let _ = write!(
             text,
             "\
-RECOVERY SHEET of the cluster `{name}`
+{HEADING} of the cluster `{name}`
 cluster {id}
 made on {date} by stead
 

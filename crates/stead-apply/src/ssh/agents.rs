@@ -6,8 +6,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::Digest as _;
 use stead_spec::units::Sha256;
 
-use crate::generation::hex;
-
 /// A kind of computer that stead is built for, by the name that `uname -m` gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "names of architectures")]
@@ -83,7 +81,7 @@ impl AgentBinaries {
 
     /// With this build for this kind of computer.
     pub fn add(&mut self, machine: Machine, bytes: Vec<u8>) {
-        let sha256 = hex(&sha2::Sha256::digest(&bytes));
+        let sha256 = <[u8; 32]>::from(sha2::Sha256::digest(&bytes)).into();
         self.0.insert(machine, Binary { sha256, bytes: bytes.into() });
     }
 

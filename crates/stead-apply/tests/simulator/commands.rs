@@ -6,6 +6,7 @@ use stead_plan::inventory::{Activity, Enablement, Mode, PackageState};
 use stead_plan::op::{Argument, Command, Op, Program, Write};
 
 use crate::model::{CRYPT, Entry, Node, SWAP, SYSCTL, units_of, user};
+use crate::observe::digest;
 
 /// How much of an operation was done when it was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,16 @@ impl Node {
     fn write(&mut self, write: &Write, cut: Cut) -> Ended {
         if let Some(command) = &write.checked_by {
             self.run(command, Cut::None)?;
+        }
+        let now = match self.disk.files.get(&write.path) {
+            None => Some(""),
+            Some(Entry::File { text, .. }) => Some(text.as_str()),
+            Some(_) => None,
+        };
+        if let Some(sum) = &write.made_from
+            && now.is_none_or(|now| digest(now) != *sum && now != write.text)
+        {
+            return failed(format!("{} was changed after it was looked at", write.path));
         }
         if cut == Cut::Half || self.drops_writes {
             return Ok(());

@@ -9,7 +9,6 @@ use crate::world::{Place, is_steads_own};
 /// One thing.
 pub(crate) fn drift(place: &mut Place, seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let quiet = place.is_quiet();
     let node = &mut place.node;
     match rng.u8(..9) {
         0..=2 => {
@@ -34,9 +33,6 @@ pub(crate) fn drift(place: &mut Place, seed: u64) {
         3 => {
             // A file of their own, or one that they share with stead.
             let path = rng.choice(["/etc/hosts", "/etc/fstab", "/srv/someone/letter.txt"]).unwrap_or_default();
-            if path.starts_with("/etc") && !quiet {
-                return;
-            }
             let line = format!("# mine {seed:x}\n");
             for disk in [&mut node.disk, &mut place.theirs] {
                 if let Some(Entry::File { text, .. }) = disk.files.get_mut(camino::Utf8Path::new(path)) {

@@ -121,6 +121,5 @@ fn package((name, state): (&String, &stead_plan::inventory::PackageState)) -> (S
 
 /// Of a text.
 pub(crate) fn digest(text: &str) -> stead_spec::units::Sha256 {
-    let hex = Sha256::digest(text.as_bytes()).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    hex.parse().unwrap()
+    <[u8; 32]>::from(Sha256::digest(text.as_bytes())).into()
 }

@@ -47,8 +47,6 @@ pub(crate) struct Place {
     rest: VecDeque<Op>,
     /// Whether the agent has lost its stead and finishes what it does.
     orphaned: bool,
-    /// How many connections there are.
-    links: u32,
     /// Connections of another age are broken.
     age: u32,
     silent_until: u32,
@@ -211,7 +209,6 @@ impl Place {
             holder: None,
             rest: VecDeque::new(),
             orphaned: false,
-            links: 0,
             age: 0,
             silent_until: 0,
             lose: false,
@@ -234,12 +231,6 @@ impl Place {
         } else {
             self.broken();
         }
-    }
-
-    /// Whether no apply is going on, as far as this node knows. A line that somebody writes into a file between look and
-    /// write is lost: nothing tells the node what the planner saw.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.links == 0
     }
 
     /// What people put there and a power cut took, nobody can leave alone.
@@ -281,7 +272,6 @@ impl Reach for SimReach {
         if place.silent_until > tick {
             return Err(lost());
         }
-        place.links += 1;
         Ok(SimLink { reach: self.clone(), node: node.clone(), id, age: place.age, lost: false })
     }
 }
@@ -440,7 +430,6 @@ impl SimLink {
 impl Drop for SimLink {
     fn drop(&mut self) {
         self.leave();
-        self.reach.world.borrow_mut().place(&self.node).links -= 1;
     }
 }
 

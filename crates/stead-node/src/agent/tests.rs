@@ -158,7 +158,13 @@ fn job(ops: Vec<Op>) -> Request {
 }
 
 fn write_op(path: &str) -> Op {
-    Op::Write(Write { path: path.into(), mode: Mode(0o644), text: "# Managed by stead\n".into(), checked_by: None })
+    Op::Write(Write {
+        path: path.into(),
+        mode: Mode(0o644),
+        text: "# Managed by stead\n".into(),
+        checked_by: None,
+        made_from: None,
+    })
 }
 
 fn kept(number: u64) -> Request {

@@ -98,8 +98,7 @@ fn read(file: &mut File) -> io::Result<(stead_spec::units::Sha256, Option<String
             length => digest.update(&piece[..length]),
         }
     }
-    let hex = digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-    let sum = hex.parse().map_err(io::Error::other)?;
+    let sum = <[u8; 32]>::from(digest.finalize()).into();
     let text = if head.len() as u64 > TEXT { None } else { String::from_utf8(head).ok() };
     Ok((sum, text))
 }

@@ -2,6 +2,7 @@
 
 mod write;
 
+use camino::Utf8PathBuf;
 use stead_plan::inventory::Mode;
 use stead_plan::op::{Command, Op, OutputKind, Write, quote};
 use stead_plan::step::{Outcome, StepId};
@@ -86,6 +87,8 @@ enum OpError {
     Bad { path: String, source: RunError },
     #[error("could not write {path}: there is {what}")]
     InTheWay { path: String, what: &'static str },
+    #[error("{0} was changed after it was looked at, so it stays as it is; the next apply goes by what is there now")]
+    Overtaken(Utf8PathBuf),
     #[error("`{command}` should tell a {kind}: {why}")]
     Output { command: String, kind: &'static str, why: String },
     #[error("the thread that wrote it broke: {0}")]

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
+use sha2::Digest as _;
 use stead_plan::op::Program;
 
 use super::*;
@@ -26,7 +27,7 @@ fn failed(outcome: &Outcome) -> &str {
 }
 
 fn file(path: &str, text: &str) -> Write {
-    Write { path: path.into(), mode: Mode(0o640), text: text.into(), checked_by: None }
+    Write { path: path.into(), mode: Mode(0o640), text: text.into(), checked_by: None, made_from: None }
 }
 
 fn write_op(path: &str, text: &str) -> Op {
@@ -52,6 +53,22 @@ async fn a_file_is_written_once() {
     assert_eq!(outcome(&node, write_op(PATH, "# Managed by stead\nx = 2\n")).await, Outcome::Done);
     assert_eq!((node.list("/etc/some"), node.list("/var/lib/stead/before")), (vec!["app.conf".into()], vec![]));
     assert!(node.list("/var/lib/stead/unfinished").is_empty(), "each ended well");
+}
+
+#[tokio::test]
+async fn a_line_that_somebody_adds_meanwhile_stays() {
+    let node = Node::new();
+    let sum = |text: &str| Some(<[u8; 32]>::from(sha2::Sha256::digest(text)).into());
+    let made_from = |text| Op::Write(Write { made_from: sum(text), ..file(PATH, OURS) });
+    // A file that isn't there is an empty one.
+    assert_eq!(outcome(&node, made_from("")).await, Outcome::Done);
+    assert_eq!(outcome(&node, made_from("")).await, Outcome::Unchanged, "it may be done twice");
+    let theirs = format!("{OURS}theirs = 1\n");
+    node.write(PATH, &theirs);
+    let ended = outcome(&node, made_from(OURS)).await;
+    assert!(failed(&ended).contains("/etc/some/app.conf was changed after it was looked at"), "{ended:?}");
+    assert_eq!((node.read(PATH), node.list("/etc/some")), (theirs.clone(), vec!["app.conf".into()]));
+    assert_eq!(outcome(&node, made_from(&theirs)).await, Outcome::Done);
 }
 
 #[tokio::test]

@@ -5,9 +5,11 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use sha2::Digest as _;
 use stead_plan::MARK;
 use stead_plan::inventory::Mode;
 use stead_plan::op::Write;
+use stead_spec::units::Sha256;
 
 use super::OpError;
 use crate::files::{FileError, Look, create_folder, parent, remove, replace, sync_folder, write_new};
@@ -21,6 +23,7 @@ pub(super) struct Draft {
     place: Place,
     /// The node's path that it is for.
     to: Utf8PathBuf,
+    made_from: Option<Sha256>,
     placed: bool,
 }
 
@@ -43,12 +46,24 @@ pub(super) fn draft(place: &Place, file: &Write) -> Result<Option<Draft>, OpErro
     let path = beside(&at);
     remove(&path)?;
     write_new(&path, file.text.as_bytes(), look)?;
-    Ok(Some(Draft { path, place: place.clone(), to: file.path.clone(), placed: false }))
+    Ok(Some(Draft {
+        path,
+        place: place.clone(),
+        to: file.path.clone(),
+        made_from: file.made_from.clone(),
+        placed: false,
+    }))
 }
 
 impl Draft {
-    /// Keeps what was at its place, if that isn't stead's, and takes it.
+    /// Keeps what was at its place, if that isn't stead's, and takes it; unless what it was made from is no longer there.
     pub(super) fn take_its_place(mut self) -> Result<(), OpError> {
+        if let Some(sum) = &self.made_from
+            && content(&self.place.at(&self.to))?
+                .is_none_or(|now| *sum != <[u8; 32]>::from(sha2::Sha256::digest(now)).into())
+        {
+            return Err(OpError::Overtaken(self.to.clone()));
+        }
         keep_before(&self.place, &self.to)?;
         replace(&self.path, &self.place.at(&self.to))?;
         self.placed = true;
@@ -167,6 +182,15 @@ fn look_at(path: &Utf8Path) -> Result<Option<fs::Metadata>, FileError> {
 
 fn is_so(there: &fs::Metadata, look: Look) -> bool {
     there.mode() & 0o7777 == look.mode && (there.uid(), there.gid()) == look.owner
+}
+
+/// What is in a file, which is nothing if it isn't there; `None` if something else is.
+fn content(path: &Utf8Path) -> Result<Option<Vec<u8>>, FileError> {
+    match look_at(path)? {
+        None => Ok(Some(Vec::new())),
+        Some(there) if there.is_file() => Ok(Some(fs::read(path).map_err(FileError::of("read", path))?)),
+        Some(_) => Ok(None),
+    }
 }
 
 fn has(path: &Utf8Path, there: &fs::Metadata, content: &[u8]) -> Result<bool, FileError> {

@@ -9,7 +9,7 @@ use crate::generation::Stamp;
 use crate::inventory::{Mode, Questions};
 use crate::op::{Op, Program, Write};
 use crate::plan::Block;
-use crate::plan::planner::{Hidden, Managed, NodePlan, STAMP};
+use crate::plan::planner::{Hidden, NodePlan, STAMP};
 use crate::step::About;
 
 const HOSTS: &str = "/etc/hosts";
@@ -47,7 +47,13 @@ pub(super) fn stamp(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
             Some(before) => format!("it was {}, and was renamed", before.node),
         });
         let text = serde_json::to_string(&stamp).map_err(|error| Hidden::new("its stamp", error.to_string()))?;
-        step.op(Op::Write(Write { path: STAMP_FILE.into(), mode: Mode(0o644), text: text + "\n", checked_by: None }));
+        step.op(Op::Write(Write {
+            path: STAMP_FILE.into(),
+            mode: Mode(0o644),
+            text: text + "\n",
+            checked_by: None,
+            made_from: None,
+        }));
     }
     plan.add(step);
     Ok(())
@@ -97,12 +103,12 @@ pub(super) fn hosts_lines(spec: &Spec, addresses: &Addresses) -> String {
 }
 
 pub(super) fn hosts(plan: &mut NodePlan<'_, '_>, lines: &str) -> Result<(), Hidden> {
-    let (before, mode) = plan.users_file(HOSTS)?;
+    let file = plan.users_file(HOSTS)?;
     let hostname = plan.seen.hostname.as_result().map_err(|why| Hidden::new("its hostname", why))?;
-    let text = without_loopback(before, &[hostname, plan.node.name.as_ref()]);
+    let text = without_loopback(file.text, &[hostname, plan.node.name.as_ref()]);
     let text = NODES.put(&text, lines).map_err(|why| Hidden::new(HOSTS, why))?;
     let mut step = plan.draft("hosts", "name the nodes in /etc/hosts");
-    step.file(&Managed { mode, ..Managed::new(HOSTS, text) })?;
+    step.file(&file.with(text))?;
     plan.add(step);
     Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) fn questions(out: &mut Questions) {
 }
 
 pub(super) fn ssh(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
-    let (main, _) = plan.users_file(MAIN)?;
+    let main = plan.users_file(MAIN)?.text;
     if !settings(main).any(|(key, value)| key.eq_ignore_ascii_case("Include") && value.contains("sshd_config.d/")) {
         plan.note(format!("{MAIN} doesn't include /etc/ssh/sshd_config.d/*.conf, so sshd won't read the admins' keys"));
     }

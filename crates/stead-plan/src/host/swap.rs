@@ -6,7 +6,7 @@ use super::packages::look;
 use crate::inventory::{Activity, NodeInventory, Questions};
 use crate::op::Program;
 use crate::plan::Block;
-use crate::plan::planner::{Hidden, Managed, NodePlan};
+use crate::plan::planner::{Hidden, NodePlan};
 use crate::step::About;
 
 const IMAGE: &str = "/var/lib/stead/swap.img";
@@ -53,9 +53,9 @@ pub(super) fn swap(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     }
     let mut written = false;
     for (path, line) in [(CRYPTTAB, CRYPTTAB_LINE), (FSTAB, FSTAB_LINE)] {
-        let (before, mode) = plan.users_file(path)?;
-        let text = BLOCK.put(before, line).map_err(|why| Hidden::new(path, why))?;
-        written |= step.file(&Managed { mode, ..Managed::new(path, text) })?;
+        let file = plan.users_file(path)?;
+        let text = BLOCK.put(file.text, line).map_err(|why| Hidden::new(path, why))?;
+        written |= step.file(&file.with(text))?;
     }
     if fits && !written {
         return Ok(());
@@ -88,7 +88,7 @@ fn in_clear(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
 }
 
 fn leftover(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
-    let is_in = |path| plan.users_file(path).map(|(text, _)| BLOCK.is_in(text));
+    let is_in = |path| plan.users_file(path).map(|file| BLOCK.is_in(file.text));
     if is_in(FSTAB)? || is_in(CRYPTTAB)? {
         let remove = format!(
             "systemctl stop '{SWAP}' '{CRYPT}'; rm {IMAGE}; sed -i '/^# Managed by stead: swap, from here/,/^# Managed by \

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
-use sha2::{Digest, Sha256};
+use sha2::Digest as _;
 use stead_spec::Spec;
 use stead_spec::host::Node;
-use stead_spec::units::{NodeName, Suite};
+use stead_spec::units::{NodeName, Sha256, Suite};
 
 use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, diff, lint, order, standing};
 use crate::MARK;
@@ -83,6 +83,17 @@ pub(crate) struct Managed {
     pub(crate) mode: Mode,
     pub(crate) text: String,
     pub(crate) checked_by: Option<Command>,
+    /// See [`Write::made_from`].
+    pub(crate) made_from: Option<Sha256>,
+}
+
+/// A file that is the user's, and in which stead has a block.
+pub(crate) struct UsersFile<'a> {
+    path: &'a str,
+    /// What is in it; nothing if it isn't there.
+    pub(crate) text: &'a str,
+    mode: Mode,
+    sum: Sha256,
 }
 
 /// A step while it is made.
@@ -218,16 +229,23 @@ impl<'a> NodePlan<'_, 'a> {
         self.plan.leftovers.push(Leftover { node, layer, what: what.into(), remove: remove.into() });
     }
 
-    /// The text of a file that is the user's, with its permissions; what isn't there is empty.
-    pub(crate) fn users_file(&self, path: &str) -> Result<(&'a str, Mode), Hidden> {
+    /// A file that is the user's.
+    pub(crate) fn users_file(&self, path: &'a str) -> Result<UsersFile<'a>, Hidden> {
         match state(self.seen, path)? {
-            FileState::Absent => Ok(("", Mode(0o644))),
+            FileState::Absent => Ok(UsersFile { path, text: "", mode: Mode(0o644), sum: sha256("") }),
             FileState::File(file) => match &file.text {
-                Some(text) => Ok((text, file.mode)),
+                Some(text) => Ok(UsersFile { path, text, mode: file.mode, sum: file.sha256.clone() }),
                 None => Err(Hidden::new(path, "it is no text, too long, or others may not read it")),
             },
             _ => Err(Hidden::no_file(path)),
         }
+    }
+}
+
+impl UsersFile<'_> {
+    /// The file with another text, made from the one that it has.
+    pub(crate) fn with(&self, text: String) -> Managed {
+        Managed { mode: self.mode, made_from: Some(self.sum.clone()), ..Managed::new(self.path, text) }
     }
 }
 
@@ -318,7 +336,7 @@ impl Draft<'_> {
                 self.why(format!("{} is not there", want.path));
                 true
             }
-            FileState::File(file) if file.sha256.as_str() != sha256(&want.text) => {
+            FileState::File(file) if file.sha256 != sha256(&want.text) => {
                 let foreign = file.text.as_deref().is_some_and(|text| !text.contains(MARK));
                 let kept = if foreign { "; what is there now is kept in /var/lib/stead/before" } else { "" };
                 self.why(match &file.text {
@@ -346,8 +364,8 @@ impl Draft<'_> {
                 }
                 _ => self.step.why.extend(diff::lines("", &want.text)),
             }
-            let Managed { path, mode, text, checked_by } = want.clone();
-            self.step.ops.push(Op::Write(Write { path: path.into(), mode, text, checked_by }));
+            let Managed { path, mode, text, checked_by, made_from } = want.clone();
+            self.step.ops.push(Op::Write(Write { path: path.into(), mode, text, checked_by, made_from }));
         }
         let cut = !write && self.seen.unfinished.get().is_some_and(|steps| steps.contains(&self.step.id));
         if cut {
@@ -359,12 +377,8 @@ impl Draft<'_> {
 }
 
 /// The sum of a text, as inventories have it.
-pub(crate) fn sha256(text: &str) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut sum, byte| {
-        let _ = write!(sum, "{byte:02x}");
-        sum
-    })
+fn sha256(text: &str) -> Sha256 {
+    <[u8; 32]>::from(sha2::Sha256::digest(text)).into()
 }
 
 /// What a node said, if it answered.
@@ -379,6 +393,6 @@ pub(crate) fn seen<'a>(inventory: &'a Inventory, node: &NodeName) -> Result<&'a 
 impl Managed {
     /// A file that everybody may read.
     pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
-        Self { path: path.into(), mode: Mode(0o644), text, checked_by: None }
+        Self { path: path.into(), mode: Mode(0o644), text, checked_by: None, made_from: None }
     }
 }

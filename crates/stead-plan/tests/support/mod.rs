@@ -31,8 +31,7 @@ pub(crate) fn spec(toml: &[u8]) -> (Spec, Sha256) {
 }
 
 pub(crate) fn sum(bytes: &[u8]) -> Sha256 {
-    let hex: Vec<String> = Hasher::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.concat().parse().unwrap()
+    <[u8; 32]>::from(Hasher::digest(bytes)).into()
 }
 
 pub(crate) fn name(name: &str) -> NodeName {

@@ -94,6 +94,17 @@ impl FromStr for Thumbprint {
 
 string_type!(Sha256, Thumbprint);
 
+/// A sum as it is computed.
+impl From<[u8; 32]> for Sha256 {
+    fn from(sum: [u8; 32]) -> Self {
+        use std::fmt::Write as _;
+        Self(sum.iter().fold(String::with_capacity(64), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        }))
+    }
+}
+
 /// What tells this cluster from every other: a UUID with its dashes, printed in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(Uuid);

@@ -10,7 +10,7 @@ use super::{Invalid, Text, string_type, text_serde};
 
 /// An admin's public key: an OpenSSH key, to log in with and to encrypt to, or an age recipient, to encrypt to.
 ///
-/// `"ssh-ed25519 AAAA… me@laptop"` or `"ssh-rsa AAAA…"` of 2048 to 16384 bits, the kinds of SSH keys that age encrypts
+/// `"ssh-ed25519 AAAA… me@laptop"` or `"ssh-rsa AAAA…"` of 2048 to 4096 bits, the kinds of SSH keys that age encrypts
 /// to; or `"age1…"`. Printed with single spaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey {
@@ -34,8 +34,8 @@ const ED25519: &str = "ssh-ed25519";
 const RSA: &str = "ssh-rsa";
 /// age encrypts to no shorter RSA keys.
 const RSA_LEAST: usize = 2048;
-/// OpenSSH reads no longer ones (`SSHBUF_MAX_BIGNUM`).
-const RSA_MOST: usize = 16_384;
+/// Nor to longer ones: the Rust age seals with the crate rsa (`RsaPublicKey::MAX_SIZE`).
+const RSA_MOST: usize = 4096;
 
 impl PublicKey {
     /// What kind of key it is.

@@ -66,7 +66,7 @@ fn what_is_no_private_key() {
         error.to_string()
     };
     assert!(why(public(&key).as_str()).contains("public key"));
-    assert!(why("").contains("empty"));
+    assert!(why("").contains("no key is in it"));
     assert!(why("AGE-SECRET-KEY-1QQQQ").contains("mistyped"));
     assert!(!why("AGE-SECRET-KEY-1QQQQ").contains("QQQQ"));
     assert!(why(&private(&key)[..200]).contains("damaged"));
@@ -116,5 +116,10 @@ fn the_sheet() {
         // Rows come in pairs, and the margin that shows on paper is empty.
         assert!((41..=79).contains(&width) && drawn.len() * 2 >= width - 8, "{width} by {}", drawn.len());
         assert!(text.expose_secret().lines().all(|line| line.chars().count() <= 120));
+        // Who kept a file of it, against what it says, has a key that works.
+        let mut identities = Identities::new(Box::new(|_: &Utf8Path| None));
+        identities.add_text(Utf8Path::new("sheet.txt"), text.expose_secret()).expect("a key");
+        let sealed = some(&recipients(&[&ssh()], &sheet));
+        assert_eq!(open(&sealed, "disk/node1/a", &identities).expect("opens"), "one");
     }
 }

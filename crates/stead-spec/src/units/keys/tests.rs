@@ -50,6 +50,17 @@ fn keys_that_age_or_openssh_do_not_take() {
 }
 
 #[test]
+fn an_rsa_key_has_as_many_bits_as_age_seals_to() {
+    let of_bits = |bits: usize| {
+        let n = ssh_key::Mpint::from_positive_bytes(&vec![0xff; bits / 8]).unwrap();
+        let e = ssh_key::Mpint::from_positive_bytes(&[1, 0, 1]).unwrap();
+        ssh_key::PublicKey::from(ssh_key::public::RsaPublicKey { e, n }).to_openssh().unwrap()
+    };
+    assert_eq!(key(&of_bits(4096)).kind(), KeyKind::SshRsa);
+    refuses::<PublicKey>(&of_bits(4104), "4104 bits, more than 4096");
+}
+
+#[test]
 fn private_keys_are_not_repeated() {
     for text in [
         "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----",
