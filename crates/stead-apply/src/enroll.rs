@@ -1,7 +1,7 @@
 //! A fresh Debian, made ready: whoever has these keys gets in, and becomes root without a password.
 
-use stead_plan::op::quote;
 use stead_spec::units::{PublicKey, SshTarget};
+use stead_spec::words::quote;
 
 use crate::reach::Lost;
 use crate::ssh::Ssh;

@@ -16,9 +16,9 @@ use camino::Utf8PathBuf;
 use stead_node::protocol::{Answer, Hello, Request, Role, VERSION};
 use stead_plan::generation::Stamp;
 use stead_plan::inventory::Timestamp;
-use stead_plan::op::quote;
 
 use stead_spec::units::{ClusterId, NodeName, SshTarget};
+use stead_spec::words::quote;
 use tokio::io::BufReader;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -30,11 +30,20 @@ use wire::{End, Wire};
 
 pub use agents::{AgentBinaries, Machine};
 
+/// Where a node is.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its address.
+    pub ssh: SshTarget,
+    /// What it was called before, if it is to be renamed.
+    pub was: Option<NodeName>,
+}
+
 /// What is to be known to reach the nodes of a cluster.
 #[derive(Clone, Debug)]
 pub struct SshConfig {
     /// Where they are.
-    pub nodes: BTreeMap<NodeName, SshTarget>,
+    pub nodes: BTreeMap<NodeName, Target>,
     /// Whose nodes they should be. `None`: they may be anybody's, and nothing will be changed.
     pub cluster: Option<ClusterId>,
     /// Who asks: `me@laptop`.
@@ -93,10 +102,16 @@ impl Ssh {
     /// # Errors
     /// As [`Reach::link`].
     pub async fn link_to(&self, target: &SshTarget, role: Role) -> Result<SshLink, Lost> {
-        self.open(None, target, role).await
+        self.open(None, None, target, role).await
     }
 
-    async fn open(&self, name: Option<&NodeName>, target: &SshTarget, role: Role) -> Result<SshLink, Lost> {
+    async fn open(
+        &self,
+        name: Option<&NodeName>,
+        was: Option<&NodeName>,
+        target: &SshTarget,
+        role: Role,
+    ) -> Result<SshLink, Lost> {
         let Self(config) = self;
         let place = Place::new(name, target, self.shown(target, &["-o", "BatchMode=yes"]), self.shown(target, &[]));
         let mut command = self.command(target);
@@ -120,6 +135,7 @@ impl Ssh {
             role,
             who: config.who.clone(),
             stamp: name.zip(config.cluster).map(|(name, cluster)| Stamp { cluster, node: name.clone() }),
+            was: was.cloned(),
             patience: config.patience,
             record: config.record,
         };
@@ -215,7 +231,8 @@ impl Reach for Ssh {
             why: format!("the cluster file has no address for {node}"),
             hint: Some(format!("write `ssh = \"root@ADDRESS\"` in [node.{node}]")),
         };
-        self.open(Some(node), self.0.nodes.get(node).ok_or_else(unknown)?, role).await
+        let target = self.0.nodes.get(node).ok_or_else(unknown)?;
+        self.open(Some(node), target.was.as_ref(), &target.ssh, role).await
     }
 
     fn patience(&self) -> u8 {

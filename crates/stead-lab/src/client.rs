@@ -9,8 +9,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use stead_spec::words::quote;
+
 use crate::daemon::READY;
-use crate::exec::{RunError, Tool, last_lines, quote};
+use crate::exec::{RunError, Tool, last_lines};
 use crate::folder::{CONTROL, Folder, FolderError, LOG};
 use crate::image::{Cache, Image, ImageError};
 use crate::processes;

@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::process::{Command, ExitStatus, Stdio};
 
+use stead_spec::words::quote;
+
 /// A program that the lab uses, and the Debian package that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
@@ -124,16 +126,6 @@ impl Pasteable {
 impl fmt::Display for Pasteable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// One word for a POSIX shell.
-pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+,./:@%^".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

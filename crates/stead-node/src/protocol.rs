@@ -6,6 +6,7 @@ use stead_plan::init::Probed;
 use stead_plan::inventory::{NodeInventory, Questions, Timestamp};
 use stead_plan::op::{Op, OutputKind};
 use stead_plan::step::{Outcome, StepId};
+use stead_spec::units::NodeName;
 
 /// Of the messages. Both sides are one program, so it differs only when something went wrong.
 pub const VERSION: u32 = 1;
@@ -40,6 +41,8 @@ pub struct Hello {
     pub who: String,
     /// Whose node this should be. `None` for whoever only looks at a node that may be nobody's.
     pub stamp: Option<Stamp>,
+    /// What the node was called before it was renamed: one that still says so is the right one.
+    pub was: Option<NodeName>,
     /// The spec's patience: multiplies time-outs.
     pub patience: u8,
     /// Whether what tools said is to be sent along.

@@ -50,7 +50,7 @@ pub fn unfinished(place: &Place) -> Result<BTreeSet<StepId>, FileError> {
 const SEPARATOR: char = '+';
 
 fn path(place: &Place, step: &StepId) -> Utf8PathBuf {
-    place.state(FOLDER).join(step.to_string().replace('/', "+"))
+    place.state(FOLDER).join(step.to_string().replace('/', &SEPARATOR.to_string()))
 }
 
 #[cfg(test)]

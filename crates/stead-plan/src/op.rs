@@ -7,6 +7,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use stead_spec::units::{NodeName, Sha256};
+use stead_spec::words::quote;
 
 use crate::inventory::Mode;
 use crate::step::StepId;
@@ -167,15 +168,5 @@ impl fmt::Display for Command {
             }
         }
         Ok(())
-    }
-}
-
-/// One word for a POSIX shell.
-pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+,./:@%^".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }

@@ -1,7 +1,7 @@
 //! One folder a case: of `stead.toml` and what `inventory.json` says of the nodes comes `plan.txt`.
 //!
 //! `STEAD_BLESS=1 cargo test -p stead-plan --test cases` writes the plans anew, to be read in the diff; the inventories
-//! are made by `cargo test -p stead-plan --test inventories -- --ignored`. Where the cluster file descends from something
+//! are made by the test `inventories`. Where the cluster file descends from something
 //! that was applied, `ancestors.json` says from what.
 
 use std::error::Error;

@@ -1,5 +1,5 @@
-//! Makes the inventories of the cases anew, for when what nodes tell has changed:
-//! `cargo test -p stead-plan --test inventories -- --ignored`.
+//! The inventories of the cases are what this makes; when what nodes tell has changed,
+//! `STEAD_BLESS=1 cargo test -p stead-plan --test inventories` writes them anew.
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 use std::error::Error;
@@ -43,12 +43,20 @@ fn with(key: &str) -> String {
 }
 
 #[test]
-#[ignore = "it writes into the source tree"]
-fn write() {
+fn the_inventories_are_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let cases = [beginnings(), changes(), clocks(), standing(), wishes()].into_iter().flatten();
     for case in cases {
-        put(&root.join(case.name), &case).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let folder = root.join(case.name);
+        for (name, text) in files(&case).unwrap_or_else(|error| panic!("{}: {error}", case.name)) {
+            let path = folder.join(name);
+            if std::env::var_os("STEAD_BLESS").is_some() {
+                fs::create_dir_all(&folder).and_then(|()| fs::write(&path, text)).unwrap();
+            } else {
+                let committed = fs::read_to_string(&path).unwrap_or_default();
+                assert!(committed == text, "{} is not what this test makes: see its first lines", path.display());
+            }
+        }
     }
 }
 
@@ -200,12 +208,18 @@ fn wishes() -> Vec<Case> {
     for name in ["node1", "node2", "node3"] {
         node(&mut without, name).generation = Known::Is(Some(support::generation(1, &digest)));
     }
+    let renamed =
+        TOML.replace("node3 = ", "attic = ").replace("[node.node3]\n", "[node.attic]\nwas = \"node3\"\nnumber = 3\n");
+    let mut as_attic = converged(TOML, &TRIXIE);
+    let seen = as_attic.nodes.remove(&support::name("node3")).unwrap();
+    as_attic.nodes.insert(support::name("attic"), seen);
     let zone = TOML.replace("Europe/Paris", "America/Bogota");
     vec![
         from_before(case("swap-and-sysctl", &more, wanted)),
         from_before(case("swap-of-another-size", &one_gib, smaller)),
         from_before(case("swap-no-more", TOML, without)),
         from_before(case("time-zone", &zone, converged(TOML, &TRIXIE))),
+        from_before(case("node-renamed", &renamed, as_attic)),
         from_before(Case { ..admin_removed() }),
     ]
 }
@@ -225,10 +239,8 @@ fn admin_removed() -> Case {
     case("admin-removed", TOML, inventory)
 }
 
-/// Writes a case: a line for each thing that a node tells, so that a difference can be read.
-fn put(folder: &Path, case: &Case) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(folder)?;
-    fs::write(folder.join("stead.toml"), &case.toml)?;
+/// A case's files: a line for each thing that a node tells, so that a difference can be read.
+fn files(case: &Case) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
     let mut text = format!("{{\n\"observed_at\": {},\n\"nodes\": {{\n", case.inventory.observed_at.0);
     let nodes = case.inventory.nodes.iter().map(|(name, observation)| match observation {
         Observation::Silent(why) => Ok(format!("\"{name}\": {{\"silent\": {}}}", serde_json::to_string(why)?)),
@@ -240,9 +252,9 @@ fn put(folder: &Path, case: &Case) -> Result<(), Box<dyn Error>> {
         }
     });
     text += &nodes.collect::<Result<Vec<_>, Box<dyn Error>>>()?.join(",\n");
-    fs::write(folder.join("inventory.json"), text + "\n}\n}\n")?;
+    let mut files = vec![("stead.toml", case.toml.clone()), ("inventory.json", text + "\n}\n}\n")];
     if !case.ancestors.is_empty() {
-        fs::write(folder.join("ancestors.json"), serde_json::to_string_pretty(&case.ancestors)? + "\n")?;
+        files.push(("ancestors.json", serde_json::to_string_pretty(&case.ancestors)? + "\n"));
     }
-    Ok(())
+    Ok(files)
 }

@@ -164,8 +164,3 @@ pub(crate) fn renames<'t, K, T: 't>(
         }
     }
 }
-
-/// `1 node`, `2 nodes`.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}

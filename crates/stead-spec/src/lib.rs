@@ -22,6 +22,7 @@ mod spec;
 pub mod telemetry;
 pub mod units;
 pub mod volumes;
+pub mod words;
 
 pub use diagnostic::{Diagnostic, Report};
 pub use file::SCHEMA;

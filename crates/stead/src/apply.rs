@@ -15,6 +15,7 @@ use stead_plan::generation::{Ancestor, FORMAT, Generation};
 use stead_plan::inventory::Inventory;
 use stead_plan::plan::{Detail, Plan};
 use stead_plan::step::{Layer, Outcome};
+use stead_spec::words::count;
 use tokio::sync::watch;
 
 use crate::ask;
@@ -192,7 +193,6 @@ fn kept(cluster: &mut Cluster, plan: &Plan) -> anyhow::Result<Option<Kept>> {
 fn summary(plan: &Plan) -> String {
     let nodes: std::collections::BTreeSet<_> = plan.steps.iter().map(|step| &step.id.node).collect();
     let keep = plan.keep.as_ref().map(|keep| format!("generation {} and ", keep.number)).unwrap_or_default();
-    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     format!("{keep}{} on {}", count(plan.steps.len(), "step"), count(nodes.len(), "node"))
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use stead_spec::words::count;
 use stead_spec::{Report, Spec};
 
 use crate::cluster_file::{self, ClusterFile};
@@ -54,8 +55,4 @@ fn summary(spec: Option<&Spec>, report: &Report, printer: &Printer) -> String {
         count(spec.machines().len(), "machine"),
     ];
     format!("{}: {good}{warnings} ({})", report.name(), has.join(", "))
-}
-
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

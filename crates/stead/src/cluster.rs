@@ -11,11 +11,12 @@ use stead_apply::gather::{self, GatherEvent};
 use stead_apply::generation;
 use stead_apply::reach::Reach as _;
 use stead_apply::secrets::Sealed;
-use stead_apply::ssh::{AgentBinaries, Ssh, SshConfig, SshLink};
+use stead_apply::ssh::{AgentBinaries, Ssh, SshConfig, SshLink, Target};
 use stead_node::protocol::{Kept, Recording, Role};
 use stead_plan::inventory::{Inventory, Questions, Timestamp};
 use stead_plan::plan::{Asked, Plan};
 use stead_spec::Spec;
+use stead_spec::host::Node;
 use stead_spec::units::{NodeName, Sha256};
 
 use crate::cluster_file::{self, ClusterFile};
@@ -78,7 +79,8 @@ impl Cluster {
             }
         };
         let sealed = Sealed::load(&secrets_beside(&path), &spec.cluster().id)?;
-        let nodes = spec.nodes().values().map(|node| (node.name.clone(), node.ssh.clone())).collect();
+        let target = |node: &Node| Target { ssh: node.ssh.clone(), was: node.was.clone() };
+        let nodes = spec.nodes().values().map(|node| (node.name.clone(), target(node))).collect();
         let ssh = access.reach.ssh(nodes, Some(&spec))?;
         let questions =
             spec.nodes().keys().map(|node| (node.clone(), stead_plan::plan::questions(&spec, node))).collect();
@@ -138,11 +140,7 @@ impl Cluster {
 
 impl ReachOptions {
     /// The way to these nodes; `None`: they are nobody's yet.
-    pub(crate) fn ssh(
-        &self,
-        nodes: BTreeMap<NodeName, stead_spec::units::SshTarget>,
-        spec: Option<&Spec>,
-    ) -> anyhow::Result<Ssh> {
+    pub(crate) fn ssh(&self, nodes: BTreeMap<NodeName, Target>, spec: Option<&Spec>) -> anyhow::Result<Ssh> {
         let folder = std::env::var_os("STEAD_AGENTS").map(|folder| folder.to_string_lossy().into_owned());
         let agents = AgentBinaries::find(folder.as_deref().map(Utf8Path::new));
         Ok(Ssh::new(SshConfig {

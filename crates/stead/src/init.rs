@@ -9,7 +9,7 @@ use clap::Args;
 use stead_apply::gather::{self, GatherEvent};
 use stead_apply::reach::Link as _;
 use stead_apply::secrets;
-use stead_apply::ssh::SshLink;
+use stead_apply::ssh::{SshLink, Target};
 use stead_node::protocol::{Answer, Probe, Request, Role};
 use stead_plan::init::{self, Found, FoundNode};
 use stead_plan::inventory::{Known, NodeInventory, Questions};
@@ -77,7 +77,8 @@ async fn look(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<Ve
     let targets: BTreeMap<_, _> = targets.collect::<anyhow::Result<_>>()?;
     let all = Questions { blank_test: true, ..Questions::default() };
     let questions = targets.keys().map(|name| (name.clone(), all.clone())).collect();
-    let ssh = arguments.reach.ssh(targets.clone(), None)?;
+    let nodes = targets.iter().map(|(name, ssh)| (name.clone(), Target { ssh: ssh.clone(), was: None }));
+    let ssh = arguments.reach.ssh(nodes.collect(), None)?;
     let mut on = |node: &NodeName, event: GatherEvent| {
         if let GatherEvent::Progress(what) = event {
             printer.progress(format_args!("{node}  {what}"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stead_plan::op::quote;
+use stead_spec::words::quote;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 

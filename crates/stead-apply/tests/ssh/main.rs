@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use stead_apply::gather::{GatherEvent, gather, look_again};
 use stead_apply::generation::fetch;
 use stead_apply::reach::{Link as _, Lost, Reach as _};
-use stead_apply::ssh::{AgentBinaries, Machine, Ssh, SshConfig, SshLink};
+use stead_apply::ssh::{AgentBinaries, Machine, Ssh, SshConfig, SshLink, Target};
 use stead_node::protocol::{Answer, Request, Role};
 use stead_plan::inventory::{Inventory, Observation, Questions, Timestamp};
 use stead_spec::units::NodeName;
@@ -35,7 +35,9 @@ impl World {
         let ssh = Ssh::new(SshConfig {
             nodes: hosts
                 .iter()
-                .map(|host| (name(host), format!("root@{host}:2222").parse().expect("a host")))
+                .map(|host| {
+                    (name(host), Target { ssh: format!("root@{host}:2222").parse().expect("a host"), was: None })
+                })
                 .collect(),
             cluster: Some("8b7e1c9e-5a3f-4c1d-9e2b-7f6a5d4c3b2a".parse().expect("a UUID")),
             who: "me@laptop".to_owned(),

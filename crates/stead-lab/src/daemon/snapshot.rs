@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use stead_spec::words::count;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -274,10 +275,6 @@ fn with_power(state: &LabState, power: Power) -> Vec<String> {
 
 fn memory_file(node: &str) -> String {
     format!("{node}.memory")
-}
-
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// A picture's name is a folder's name.

@@ -117,7 +117,7 @@ where
             ));
         }
         if role > Role::Observe {
-            self.check_stamp(session.hello.stamp.as_ref())?;
+            self.check_stamp(&session.hello)?;
         }
         match request {
             Request::Hello(_) => Err("an agent is greeted once".to_owned()),
@@ -146,12 +146,15 @@ where
     }
 
     /// Whether this is the node that whoever asks takes it for.
-    fn check_stamp(&self, asked: Option<&Stamp>) -> Result<(), String> {
-        let Some(asked) = asked else {
+    fn check_stamp(&self, hello: &Hello) -> Result<(), String> {
+        let Some(asked) = &hello.stamp else {
             return Err("who changes something on a node must say whose it is".to_owned());
         };
         let there = keep::stamp(&self.agent.place).map_err(|error| told(&error))?;
-        match there.filter(|there| there != asked) {
+        let right = |there: &Stamp| {
+            there.cluster == asked.cluster && (there.node == asked.node || Some(&there.node) == hello.was.as_ref())
+        };
+        match there.filter(|there| !right(there)) {
             None => Ok(()),
             Some(there) => Err(format!(
                 "this is {} of cluster {}, not {} of cluster {}: nothing is changed here. Is the address in the cluster \

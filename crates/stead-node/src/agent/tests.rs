@@ -21,7 +21,7 @@ const CLUSTER: &str = "2f1cbd5e-6c0f-4a53-9d0a-4d6c6f0e7b11";
 
 fn hello(role: Role) -> Hello {
     let stamp = Some(Stamp { cluster: CLUSTER.parse().unwrap(), node: "node1".parse().unwrap() });
-    Hello { version: VERSION, role, who: "me@laptop".into(), stamp, patience: 1, record: false }
+    Hello { version: VERSION, role, who: "me@laptop".into(), stamp, was: None, patience: 1, record: false }
 }
 
 /// What an agent sees that sees nothing.
@@ -215,6 +215,20 @@ async fn a_role_is_kept() {
             assert!(asking.refused(request).await.contains("must be held"));
         }
         assert_eq!((node.list("/etc"), node.list("/run"), node.list("/var")), (vec![], vec![], vec![]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_renamed_may_still_say_its_old_name() {
+    local(async {
+        let node = Node::new();
+        node.write("/var/lib/stead/stamp.json", &format!(r#"{{"cluster": "{CLUSTER}", "node": "node7"}}"#));
+        for (was, is_taken) in [(None, false), (Some("node8"), false), (Some("node7"), true)] {
+            let was = was.map(|name| name.parse().unwrap());
+            let answer = Asking::greet(&node, Hello { was, ..hello(Role::Apply) }).await.ask(Request::Lock).await;
+            assert_eq!(answer == Answer::Locked, is_taken, "{answer:?}");
+        }
     })
     .await;
 }

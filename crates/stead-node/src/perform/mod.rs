@@ -4,9 +4,10 @@ mod write;
 
 use camino::Utf8PathBuf;
 use stead_plan::inventory::Mode;
-use stead_plan::op::{Command, Op, OutputKind, Write, quote};
+use stead_plan::op::{Command, Op, OutputKind, Write};
 use stead_plan::step::{Outcome, StepId};
 use stead_spec::units::Thumbprint;
+use stead_spec::words::quote;
 
 use crate::exec::{RunError, Runner};
 use crate::files::FileError;

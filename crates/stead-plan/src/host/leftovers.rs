@@ -1,8 +1,9 @@
 //! What stead made once and the file doesn't ask for any more. It stays, and the plan says how it would go.
 
+use stead_spec::words::quote;
+
 use crate::MARK;
 use crate::inventory::{FileState, Questions};
-use crate::op::quote;
 use crate::plan::planner::NodePlan;
 use crate::plan::questions;
 

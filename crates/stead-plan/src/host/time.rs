@@ -64,7 +64,10 @@ fn config(plan: &NodePlan<'_, '_>, addresses: &Addresses) -> String {
         let _ = writeln!(text, "server {server} iburst");
     }
     text.push_str("\n# The other nodes.\n");
-    for node in plan.spec.nodes().values().filter(|node| node.name != plan.node.name) {
+    let mut others: Vec<_> = plan.spec.nodes().values().filter(|node| node.name != plan.node.name).collect();
+    // A rename changes nothing here.
+    others.sort_by_key(|node| node.number);
+    for node in others {
         let _ = writeln!(text, "server {} iburst", node.core);
         if let Some(address) = addresses.of(&node.name) {
             let _ = writeln!(text, "server {} iburst", address.address());

@@ -51,7 +51,7 @@ pub(crate) struct Planned<'a> {
     pub(crate) seen: &'a NodeInventory,
     /// Its Debian.
     pub(crate) suite: Suite,
-    /// How many nodes of the file come before it by name, whether or not they answered.
+    /// How many nodes of the file come before it by number, which never changes, whether or not they answered.
     pub(crate) place: usize,
 }
 

@@ -5,13 +5,15 @@ mod lines;
 
 use std::fmt::Write as _;
 
+use stead_spec::words::count;
+
 use super::Plan;
 use crate::inventory::Mode;
 use crate::op::Op;
 use crate::step::Step;
 use groups::{Group, groups, told_together};
 pub(crate) use lines::list;
-use lines::{command, count, wrap};
+use lines::{command, wrap};
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

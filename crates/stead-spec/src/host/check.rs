@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use super::table::NodeTable;
-use crate::check::{Claim, Findings, claimed_once, count, listed_once, refer, renames};
+use crate::check::{Claim, Findings, claimed_once, listed_once, refer, renames};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::file::File;
 use crate::network::{CORE, Origin};
 use crate::read::{At, Field};
 use crate::units::{NodeName, Number, PublicKey};
+use crate::words::count;
 
 pub(crate) fn check(file: &File, out: &mut Findings) {
     domain(file, out);

@@ -1,11 +1,12 @@
 use super::table::{Kind, Layout, NodeDisks, VolumeTable};
 use super::{copies, given};
-use crate::check::{Findings, count, renames, useless};
+use crate::check::{Findings, renames, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::disks::VAULT;
 use crate::file::File;
 use crate::read::At;
 use crate::units::VolumeName;
+use crate::words::count;
 
 /// More than this, and a disk is for snapshots rather than for files.
 const MOST_FOR_SNAPSHOTS: u8 = 90;

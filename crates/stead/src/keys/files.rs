@@ -5,8 +5,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use stead_apply::secrets::{Recipients, Sealed, SecretName, replace};
 use stead_spec::Spec;
 use stead_spec::edit::{self, Edit};
+use stead_spec::words::count;
 
-use super::{Changing, secrets};
+use super::Changing;
 use crate::cluster_file::{self, ClusterFile};
 use crate::identities::IdentityFiles;
 use crate::print::Printer;
@@ -105,7 +106,7 @@ impl Files {
         if let Some((names, recipients)) = stale {
             let mut who: Vec<_> = recipients.fingerprints().iter().map(|key| recipients.describe(key)).collect();
             who.sort();
-            let (count, path, who) = (secrets(names.len()), &self.secrets, who.join(", "));
+            let (count, path, who) = (count(names.len(), "secret"), &self.secrets, who.join(", "));
             printer.progress(format_args!("seal {count} of `{path}` anew, for {who}"));
         }
     }

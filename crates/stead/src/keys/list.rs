@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use stead_apply::secrets::{
     CertificateFacts, Fingerprint, Purpose, Recipients, Record, SecretName, date, facts, rfc3339,
 };
+use stead_spec::words::count;
 
 use super::files::Files;
-use super::secrets;
 use crate::cluster_file::ClusterFile;
 use crate::print::{Printer, Tone};
 
@@ -48,13 +48,13 @@ pub(super) fn run(arguments: &List, printer: &mut Printer) -> Result<ExitCode> {
         } else {
             "no recovery sheet yet: `stead keys sheet`"
         };
-        printer.line(format_args!("{}: {}; {sheet}", files.secrets(), secrets(records.len())));
+        printer.line(format_args!("{}: {}; {sheet}", files.secrets(), count(records.len(), "secret")));
         for record in records {
             show(record, recipients.as_ref(), stale.contains(record.name()), printer)?;
         }
         if !stale.is_empty() {
             let warning = printer.tone(Tone::Bad, "not sealed to exactly those whom the cluster file names");
-            printer.line(format_args!("\n{} {warning}: `stead keys reseal`", secrets(stale.len())));
+            printer.line(format_args!("\n{} {warning}: `stead keys reseal`", count(stale.len(), "secret")));
         }
     }
     Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })

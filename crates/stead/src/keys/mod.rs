@@ -11,7 +11,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use stead_plan::inventory::Timestamp;
 
 use crate::cluster_file::ClusterFile;
 use crate::identities::IdentityFiles;
@@ -68,15 +67,4 @@ pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> Result<ExitCo
         Command::Reseal(arguments) => reseal::run(arguments, printer),
         Command::Revoke(arguments) => revoke::run(arguments, printer),
     }
-}
-
-/// What time it is here.
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// `1 secret`, `3 secrets`.
-fn secrets(number: usize) -> String {
-    if number == 1 { "1 secret".to_owned() } else { format!("{number} secrets") }
 }

@@ -2,9 +2,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use stead_spec::words::count;
 
+use super::Changing;
 use super::files::Files;
-use super::{Changing, secrets};
 use crate::print::Printer;
 
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ pub(super) fn run(arguments: &Reseal, printer: &mut Printer) -> Result<ExitCode>
         printer.progress("nothing to do");
         return Ok(ExitCode::SUCCESS);
     };
-    let count = secrets(names.len());
+    let count = count(names.len(), "secret");
     files.show_stale(stale.as_ref(), printer);
     if files.carry_out(change, stale, &arguments.changing, printer)? {
         printer.progress(format_args!("done: {count} sealed anew"));

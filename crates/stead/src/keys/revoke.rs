@@ -7,8 +7,9 @@ use stead_spec::edit::{Edit, KeyPath};
 use stead_spec::host::Admin;
 use stead_spec::units::PublicKey;
 
+use super::Changing;
 use super::files::Files;
-use super::{Changing, now};
+use crate::cluster::now;
 use crate::print::Printer;
 use crate::{Advised, ask};
 

@@ -10,7 +10,7 @@ use stead_apply::secrets::{self, ExposeSecret};
 use stead_spec::edit::{Edit, KeyPath};
 
 use super::files::Files;
-use super::now;
+use crate::cluster::now;
 use crate::cluster_file::ClusterFile;
 use crate::identities::IdentityFiles;
 use crate::print::Printer;

@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use stead_lab::image::{Kind, Release};
 use stead_lab::protocol::{PowerAction, Request};
 use stead_lab::state::LabConfig;
@@ -15,6 +16,12 @@ use crate::support::{STEAD, TestLab, shared, small};
 
 /// The picture of the cluster after its first apply.
 pub(crate) const APPLIED: &str = "applied";
+
+/// What the cases about cuts take away, so that the next apply has packages to install.
+pub(crate) const REMOVE: &str = "DEBIAN_FRONTEND=noninteractive apt-get remove -y ethtool smartmontools";
+
+/// What is said when the installation begins.
+pub(crate) const INSTALLS: &str = "apt-get install";
 
 /// How many times slower than on PCs three nodes are that share two cores and are translated.
 const PATIENCE: u8 = 10;
@@ -200,6 +207,30 @@ impl Running {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("an end");
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        kill_process(self.pid(), Signal::INT).expect("a signal");
+    }
+
+    /// Kills its ssh to a node.
+    pub(crate) fn cut_ssh(&self, node: &str) {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let children = tasks.map(|task| fs::read_to_string(task.expect("a thread").path().join("children")));
+        let children: String = children.map(|pids| pids.expect("its children")).collect();
+        let to_node = |pid: &&str| {
+            let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            words.split('\0').any(|word| word == node)
+        };
+        let pids: Vec<_> = children.split_whitespace().filter(to_node).collect();
+        let [pid] = pids.as_slice() else { panic!("one ssh to {node}: {pids:?} of {children:?}") };
+        let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a process's id");
+        kill_process(pid, Signal::KILL).expect("a signal");
+    }
+
+    fn pid(&self) -> Pid {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process's id")
     }
 
     /// Its code, and all that it said.

@@ -4,23 +4,17 @@ use std::fs;
 
 use stead_lab::protocol::Request;
 
-use crate::cluster::{Home, applied, assert_code, cut_power, err, kill_agent, out};
+use crate::cluster::{Home, INSTALLS, REMOVE, applied, assert_code, cut_power, err, kill_agent, out};
 use crate::support::{eventually, fresh};
 
 const NODES: [&str; 3] = ["node1", "node2", "node3"];
-
-/// What the cases about cuts take away, so that the next apply has packages to install.
-const REMOVE: &str = "DEBIAN_FRONTEND=noninteractive apt-get remove -y ethtool smartmontools";
-
-/// What is said when the installation begins.
-const INSTALLS: &str = "apt-get install";
 
 #[test]
 fn plain_debian_13_and_12_become_nodes_and_the_second_plan_is_empty() {
     let cluster = applied();
     cluster.home.settled();
     assert!(!out(&cluster.home.stead(&["plan"])).contains("this computer is"), "the nodes' clocks are right");
-    for node in NODES {
+    for (node, updates_itself_at) in NODES.into_iter().zip(["04:30:00", "04:50:00", "05:10:00"]) {
         assert_eq!(cluster.on(node, "hostname; timedatectl show -p Timezone --value"), format!("{node}\nEurope/Paris"));
         assert_eq!(cluster.on(node, "getent hosts node2.core").split_whitespace().next(), Some("10.10.0.2"));
         assert!(!cluster.on(node, "getent ahostsv4 $(hostname)").contains("127.0"), "its own name is no loopback");
@@ -31,6 +25,10 @@ fn plain_debian_13_and_12_become_nodes_and_the_second_plan_is_empty() {
         cluster.on(node, "swapon --show=NAME --noheadings | grep -q dm- || swapon --show | grep -q stead");
         cluster.on(node, "grep -q '^10$' /proc/sys/vm/swappiness");
         cluster.on(node, "journalctl -t stead -o cat | grep -q '^done: install chrony'");
+        // The lab's image has the timer masked; where it isn't, each node updates itself at a time of its own.
+        let at = "systemctl unmask apt-daily-upgrade.timer; systemctl start apt-daily-upgrade.timer; \
+                  systemctl show --property=TimersCalendar apt-daily-upgrade.timer | grep -o '..:[0-9][0-9]:00'";
+        assert_eq!(cluster.on(node, at).lines().last(), Some(updates_itself_at), "{node}");
         // The cluster file and the sealed secrets lie there, and no secret does.
         assert_eq!(cluster.on(node, "cat /var/lib/stead/generations/current/stead.toml"), cluster.home.text().trim());
         // The agent's program has the words in it, and sshd's own keys lie on every OS disk.
@@ -56,6 +54,24 @@ fn plain_debian_13_and_12_become_nodes_and_the_second_plan_is_empty() {
         .output()
         .expect("ssh");
     assert_eq!(out(&login).trim(), "0", "{}", err(&login));
+}
+
+#[test]
+fn a_renamed_node_stays_the_same_node() {
+    let cluster = applied();
+    cluster.home.edit("[node.node3]", "[node.attic]\nwas = \"node3\"\nnumber = 3");
+    cluster.home.edit("node3 = \"192.168.0.52\"", "attic = \"192.168.0.52\"");
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+    assert_eq!(cluster.on("node3", "hostname; sudo -n hostname -s"), "attic\nattic");
+    assert_eq!(cluster.on("node1", "getent hosts attic.core").split_whitespace().next(), Some("10.10.0.3"));
+    assert!(
+        !cluster.works("node1", "grep node3 /etc/hosts /etc/chrony/chrony.conf"),
+        "nothing calls it by its old name"
+    );
+    // Once it is done, the file may forget it.
+    cluster.home.edit("was = \"node3\"\n", "");
+    assert_eq!(cluster.home.planned().0, Vec::<String>::new());
 }
 
 #[test]

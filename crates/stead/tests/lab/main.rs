@@ -10,6 +10,7 @@ mod lifecycle;
 mod network;
 mod outside;
 mod power;
+mod reach;
 mod releases;
 mod snapshots;
 mod support;

@@ -1,6 +1,8 @@
 //! Words in lines.
 
-use crate::op::{Argument, Command, quote};
+use stead_spec::words::quote;
+
+use crate::op::{Argument, Command};
 
 /// How many columns a line has at most, where its words let it.
 const WIDTH: usize = 110;
@@ -49,11 +51,6 @@ fn fill(words: impl Iterator<Item = String>, width: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-/// `1 step`, `3 steps`.
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `a`, `a and b`, `a, b and c`.
