@@ -13,6 +13,7 @@ mod init;
 mod keys;
 mod lab;
 mod log;
+mod network;
 mod node;
 mod plan;
 mod print;
@@ -51,6 +52,8 @@ enum Command {
     Log(log::Arguments),
     /// One PC.
     Node(node::Arguments),
+    /// The switches, and what goes over them.
+    Network(network::Arguments),
     /// The shape of the cluster file: a JSON Schema for editors, or every key in words.
     Schema(schema::Arguments),
     /// Who can open the cluster's sealed secrets, and the recovery sheet.
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Adopt(arguments) => adopt::run(&arguments, &mut printer),
         Command::Log(arguments) => log::run(&arguments, &mut printer),
         Command::Node(arguments) => node::run(&arguments, &mut printer),
+        Command::Network(arguments) => network::run(&arguments, &mut printer),
         Command::Agent => agent::run(&mut printer),
         Command::Check(arguments) => check::run(&arguments, &mut printer),
         Command::Schema(arguments) => schema::run(&arguments, &mut printer).map(|()| ExitCode::SUCCESS),

@@ -222,6 +222,10 @@ impl Node {
 
     fn configure(&mut self, package: &str) {
         self.disk.packages.insert(package.to_owned(), PackageState::Installed);
+        if package == "cryptsetup" {
+            let text = "# <target name>\t<source device>\t\t<key file>\t<options>\n".to_owned();
+            self.disk.files.entry("/etc/crypttab".into()).or_insert(Entry::File { mode: Mode(0o644), text });
+        }
         for unit in units_of(package) {
             let enablement = self.disk.units.entry((*unit).to_owned()).or_insert(Enablement::Enabled);
             if *enablement == Enablement::Absent {

@@ -55,6 +55,14 @@ fn the_layer_host_converges_whatever_happens() {
 }
 
 #[test]
+fn one_apply_does_it_where_nothing_goes_wrong() {
+    for seed in 0..100 {
+        let broken = Scenario::random(seed).run_well(&Host::new(false));
+        broken.unwrap_or_else(|broken| panic!("{}\n{}", broken.trace.join("\n"), broken.why));
+    }
+}
+
+#[test]
 fn most_clocks_may_be_wrong() {
     if let Some(broken) = first_broken(&Host::new(false), HOST_CASES, |_| ()) {
         panic!("{broken}");

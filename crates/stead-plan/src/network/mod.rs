@@ -1,5 +1,6 @@
-//! Networks: what is observed of them.
+//! Networks: what is observed of them, and what switches must be set to.
 
+pub mod explain;
 pub mod facts;
 
 use crate::held::Held;

@@ -3,6 +3,7 @@
 
 mod check;
 mod keys;
+mod network;
 mod schema;
 
 use std::io::Write;

@@ -51,7 +51,7 @@ pub(crate) fn applied() -> TestCluster {
     let config =
         LabConfig { image: Kind::Plain, releases: vec![Release::Trixie, Release::Bookworm], wan_open: true, ..small() };
     let lab = shared("cluster", &config, APPLIED, |lab| {
-        let home = Home::at(lab, "first");
+        let home = Home::new(lab, "first");
         home.write(lab);
         assert_code(&home.stead(&["apply", "--yes"]), 0);
     });
