@@ -51,7 +51,7 @@ fn what_stands_in_the_way_is_told_and_nothing_is_half_done() {
         assert!(words.iter().all(|word| said.contains(word)), "{words:?} in\n{said}");
     };
     // A disk without room: the others' steps are done, its own file stays as it is.
-    cluster.on("node1", "sed -i /node2.core/d /etc/hosts && sha256sum /etc/hosts >/root/sum");
+    cluster.on("node1", "sed -i /node2.core/d /etc/hosts && sha256sum /etc/hosts >/var/lib/sum");
     cluster.on("node3", "sed -i /node2.core/d /etc/hosts");
     cluster.on(
         "node1",
@@ -59,7 +59,7 @@ fn what_stands_in_the_way_is_told_and_nothing_is_half_done() {
     );
     assert!(!cluster.works("node1", "dd if=/dev/zero of=/var/lib/stead/x bs=4k count=1 2>/dev/null"), "it is full");
     refused(1, &["node1", "No space left on device"]);
-    cluster.on("node1", "sha256sum --status -c /root/sum");
+    cluster.on("node1", "sha256sum --status -c /var/lib/sum");
     cluster.on("node3", "grep -q node2.core /etc/hosts");
     cluster.on("node1", "rm -f /filler /filler2 /var/lib/stead/x");
     assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
