@@ -63,7 +63,7 @@ fn show(setting: &SwitchSetting, printer: &mut Printer) {
     let SwitchSetting { switch, mtu, frame, ports, others } = setting;
     let size = match *mtu {
         0 => "nothing of the cluster's goes over it".to_owned(),
-        ..=ETHERNET => format!("packets of {mtu} bytes, as every switch passes"),
+        1..=ETHERNET => format!("packets of {mtu} bytes, as every switch passes"),
         _ => format!("packets of {mtu} bytes: let it pass frames of {frame} or more"),
     };
     let heading = printer.tone(Tone::Good, switch.as_ref());

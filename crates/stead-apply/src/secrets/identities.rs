@@ -78,9 +78,8 @@ impl Identities {
             return self.add_ssh(path, text);
         }
         let is_sheet = start.starts_with(HEADING);
-        let is_key = |line: &&str| match is_sheet {
-            true => line.starts_with("AGE-SECRET-KEY-"),
-            false => !line.is_empty() && !line.starts_with('#'),
+        let is_key = |line: &&str| {
+            if is_sheet { line.starts_with("AGE-SECRET-KEY-") } else { !line.is_empty() && !line.starts_with('#') }
         };
         let lines = text.lines().map(str::trim).filter(is_key);
         let mut found = Vec::new();

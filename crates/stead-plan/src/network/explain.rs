@@ -6,7 +6,7 @@ use serde::Serialize;
 use stead_spec::Spec;
 use stead_spec::host::Node;
 use stead_spec::network::{Carrier, Network};
-use stead_spec::units::{Mac, NodeName, SwitchName, Vlan};
+use stead_spec::units::{Mac, Mtu, NodeName, SwitchName, Vlan};
 
 /// What a switch must be set to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,20 +69,19 @@ pub fn explain(spec: &Spec) -> Vec<SwitchSetting> {
 }
 
 fn setting(spec: &Spec, switch: &SwitchName) -> SwitchSetting {
-    let networks: Vec<_> =
-        spec.networks().values().filter_map(|network| Some((network, on(network, switch)?))).collect();
+    let networks: Vec<_> = spec.networks().values().filter(|network| is_on(network, switch)).collect();
     let core = spec.core();
     let mut nodes = spec.nodes().values().filter_map(|node| Some((node, *node.nics.get(switch)?)));
     let has_core = core.links.contains_key(switch);
-    let largest = networks.iter().map(|(network, _)| network.mtu).chain(has_core.then_some(core.mtu)).max();
-    let mtu = largest.map_or(0, |mtu| mtu.get());
+    let largest = networks.iter().map(|network| network.mtu).chain(has_core.then_some(core.mtu)).max();
+    let mtu = largest.map_or(0, Mtu::get);
     let carries = |wanted: &dyn Fn(&Network) -> bool, core_too: bool| {
         let mut carries = Carries::default();
         if core_too && has_core {
             carries.add(core.vlan, CORE);
         }
-        for (network, vlan) in networks.iter().filter(|(network, _)| wanted(network)) {
-            carries.add(*vlan, network.name.as_ref());
+        for network in networks.iter().filter(|network| wanted(network)) {
+            carries.add(vlan(network), network.name.as_ref());
         }
         carries
     };
@@ -93,18 +92,21 @@ fn setting(spec: &Spec, switch: &SwitchName) -> SwitchSetting {
     }
     for other in spec.switches().get(switch).into_iter().flat_map(|switch| &switch.linked_to) {
         // The core is routed over each switch by itself, and its packets needn't come from one to the other.
-        let carries = carries(&|network| on(network, other).is_some(), false);
+        let carries = carries(&|network| is_on(network, other), false);
         ports.push(Port { to: End::Switch(other.clone()), carries });
     }
     let others = carries(&|_| true, false);
     SwitchSetting { switch: switch.clone(), mtu, frame: u32::from(mtu) + FRAME, ports, others }
 }
 
-/// A network's tag on a switch, if it is there.
-fn on(network: &Network, switch: &SwitchName) -> Option<Option<Vlan>> {
-    match &network.carrier {
-        Carrier::Switches { switches, vlan } if switches.contains(switch) => Some(*vlan),
-        _ => None,
+fn is_on(network: &Network, switch: &SwitchName) -> bool {
+    matches!(&network.carrier, Carrier::Switches { switches, .. } if switches.contains(switch))
+}
+
+fn vlan(network: &Network) -> Option<Vlan> {
+    match network.carrier {
+        Carrier::Switches { vlan, .. } => vlan,
+        Carrier::Core { vlan } => Some(vlan),
     }
 }
 
