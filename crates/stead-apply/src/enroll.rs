@@ -18,7 +18,10 @@ for key; do
     grep -qxF -- "$key" "$HOME/.ssh/authorized_keys" || printf '%s\n' "$key" >>"$HOME/.ssh/authorized_keys"
 done
 [ "$(id -u)" != 0 ] || exit 0
+# su keeps the user's PATH, in which visudo is not.
 rule='set -eu
+PATH=$PATH:/usr/sbin:/sbin
+export PATH
 command -v sudo >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends sudo; }
 new=/etc/sudoers.d/.stead-enrolled
 printf "# Managed by stead: made by stead node enroll\n%s ALL=(ALL:ALL) NOPASSWD: ALL\n" "$1" >"$new"
