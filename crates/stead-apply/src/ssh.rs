@@ -102,17 +102,12 @@ impl Ssh {
     /// # Errors
     /// As [`Reach::link`].
     pub async fn link_to(&self, target: &SshTarget, role: Role) -> Result<SshLink, Lost> {
-        self.open(None, None, target, role).await
+        self.open(None, &Target { ssh: target.clone(), was: None }, role).await
     }
 
-    async fn open(
-        &self,
-        name: Option<&NodeName>,
-        was: Option<&NodeName>,
-        target: &SshTarget,
-        role: Role,
-    ) -> Result<SshLink, Lost> {
+    async fn open(&self, name: Option<&NodeName>, at: &Target, role: Role) -> Result<SshLink, Lost> {
         let Self(config) = self;
+        let Target { ssh: target, was } = at;
         let place = Place::new(name, target, self.shown(target, &["-o", "BatchMode=yes"]), self.shown(target, &[]));
         let mut command = self.command(target);
         let mut child = command.spawn().map_err(|error| not_started(&error))?;
@@ -135,7 +130,7 @@ impl Ssh {
             role,
             who: config.who.clone(),
             stamp: name.zip(config.cluster).map(|(name, cluster)| Stamp { cluster, node: name.clone() }),
-            was: was.cloned(),
+            was: was.clone(),
             patience: config.patience,
             record: config.record,
         };
@@ -231,8 +226,7 @@ impl Reach for Ssh {
             why: format!("the cluster file has no address for {node}"),
             hint: Some(format!("write `ssh = \"root@ADDRESS\"` in [node.{node}]")),
         };
-        let target = self.0.nodes.get(node).ok_or_else(unknown)?;
-        self.open(Some(node), target.was.as_ref(), &target.ssh, role).await
+        self.open(Some(node), self.0.nodes.get(node).ok_or_else(unknown)?, role).await
     }
 
     fn patience(&self) -> u8 {

@@ -3,7 +3,6 @@ use std::io;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::Digest as _;
 use stead_spec::units::Sha256;
 
 /// A kind of computer that stead is built for, by the name that `uname -m` gives it.
@@ -81,7 +80,7 @@ impl AgentBinaries {
 
     /// With this build for this kind of computer.
     pub fn add(&mut self, machine: Machine, bytes: Vec<u8>) {
-        let sha256 = <[u8; 32]>::from(sha2::Sha256::digest(&bytes)).into();
+        let sha256 = stead_plan::inventory::sha256(&bytes);
         self.0.insert(machine, Binary { sha256, bytes: bytes.into() });
     }
 

@@ -1,7 +1,6 @@
 //! What an agent would tell of a node.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::{Digest, Sha256};
 use stead_plan::MARK;
 use stead_plan::generation::Stamp;
 use stead_plan::inventory::{
@@ -121,5 +120,5 @@ fn package((name, state): (&String, &stead_plan::inventory::PackageState)) -> (S
 
 /// Of a text.
 pub(crate) fn digest(text: &str) -> stead_spec::units::Sha256 {
-    <[u8; 32]>::from(Sha256::digest(text.as_bytes())).into()
+    stead_plan::inventory::sha256(text)
 }

@@ -2,7 +2,6 @@ use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use sha2::Digest as _;
 use stead_plan::op::Program;
 
 use super::*;
@@ -58,7 +57,7 @@ async fn a_file_is_written_once() {
 #[tokio::test]
 async fn a_line_that_somebody_adds_meanwhile_stays() {
     let node = Node::new();
-    let sum = |text: &str| Some(<[u8; 32]>::from(sha2::Sha256::digest(text)).into());
+    let sum = |text: &str| Some(stead_plan::inventory::sha256(text));
     let made_from = |text| Op::Write(Write { made_from: sum(text), ..file(PATH, OURS) });
     // A file that isn't there is an empty one.
     assert_eq!(outcome(&node, made_from("")).await, Outcome::Done);

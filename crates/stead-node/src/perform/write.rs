@@ -5,9 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::Digest as _;
 use stead_plan::MARK;
-use stead_plan::inventory::Mode;
+use stead_plan::inventory::{Mode, sha256};
 use stead_plan::op::Write;
 use stead_spec::units::Sha256;
 
@@ -59,8 +58,7 @@ impl Draft {
     /// Keeps what was at its place, if that isn't stead's, and takes it; unless what it was made from is no longer there.
     pub(super) fn take_its_place(mut self) -> Result<(), OpError> {
         if let Some(sum) = &self.made_from
-            && content(&self.place.at(&self.to))?
-                .is_none_or(|now| *sum != <[u8; 32]>::from(sha2::Sha256::digest(now)).into())
+            && content(&self.place.at(&self.to))?.is_none_or(|now| sha256(now) != *sum)
         {
             return Err(OpError::Overtaken(self.to.clone()));
         }

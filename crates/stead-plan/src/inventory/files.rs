@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 use stead_spec::units::Sha256;
 
 /// What is at a path.
@@ -24,6 +25,11 @@ pub enum FileState {
     },
     /// A device, a socket or the like.
     Other,
+}
+
+/// The sum of a content, as [`File::sha256`] has it.
+pub fn sha256(content: impl AsRef<[u8]>) -> Sha256 {
+    <[u8; 32]>::from(sha2::Sha256::digest(content)).into()
 }
 
 /// A file.

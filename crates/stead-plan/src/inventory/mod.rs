@@ -19,7 +19,7 @@ use crate::host::facts::{Swap, User};
 use crate::network::facts::{Nic, Route};
 use crate::step::StepId;
 
-pub use files::{File, FileState, Mode};
+pub use files::{File, FileState, Mode, sha256};
 pub use known::Known;
 pub use packages::{Package, PackageState, Update};
 pub use questions::Questions;

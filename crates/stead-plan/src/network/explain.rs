@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use stead_spec::Spec;
 use stead_spec::host::Node;
-use stead_spec::network::{Carrier, Network};
+use stead_spec::network::{CORE, Carrier, Network};
 use stead_spec::units::{Mac, Mtu, NodeName, SwitchName, Vlan};
 
 /// What a switch must be set to.
@@ -60,9 +60,6 @@ pub struct Carries {
 /// Ethernet's header 14, a VLAN tag 4, and the checksum 4 (IEEE 802.3, 802.1Q).
 const FRAME: u32 = 22;
 
-/// The core's name in the file.
-const CORE: &str = "core";
-
 /// What each switch must be set to, by name.
 pub fn explain(spec: &Spec) -> Vec<SwitchSetting> {
     spec.switches().keys().map(|switch| setting(spec, switch)).collect()
@@ -71,7 +68,6 @@ pub fn explain(spec: &Spec) -> Vec<SwitchSetting> {
 fn setting(spec: &Spec, switch: &SwitchName) -> SwitchSetting {
     let networks: Vec<_> = spec.networks().values().filter(|network| is_on(network, switch)).collect();
     let core = spec.core();
-    let mut nodes = spec.nodes().values().filter_map(|node| Some((node, *node.nics.get(switch)?)));
     let has_core = core.links.contains_key(switch);
     let largest = networks.iter().map(|network| network.mtu).chain(has_core.then_some(core.mtu)).max();
     let mtu = largest.map_or(0, Mtu::get);
@@ -86,7 +82,7 @@ fn setting(spec: &Spec, switch: &SwitchName) -> SwitchSetting {
         carries
     };
     let mut ports = Vec::new();
-    for (node, nic) in &mut nodes {
+    for (node, nic) in spec.nodes().values().filter_map(|node| Some((node, *node.nics.get(switch)?))) {
         let carries = carries(&|network| reaches(network, node), true);
         ports.push(Port { to: End::Node { name: node.name.clone(), nic }, carries });
     }

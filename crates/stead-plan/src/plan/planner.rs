@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
-use sha2::Digest as _;
 use stead_spec::Spec;
 use stead_spec::host::Node;
 use stead_spec::units::{NodeName, Sha256, Suite};
 
 use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, diff, lint, order, standing};
 use crate::MARK;
-use crate::inventory::{FileState, Inventory, Mode, NodeInventory, Observation};
+use crate::inventory::{FileState, Inventory, Mode, NodeInventory, Observation, sha256};
 use crate::op::{Command, Op, Write};
 use crate::step::{About, Fact, Layer, Step, StepId};
 
@@ -374,11 +373,6 @@ impl Draft<'_> {
         }
         Ok(write || cut)
     }
-}
-
-/// The sum of a text, as inventories have it.
-fn sha256(text: &str) -> Sha256 {
-    <[u8; 32]>::from(sha2::Sha256::digest(text)).into()
 }
 
 /// What a node said, if it answered.

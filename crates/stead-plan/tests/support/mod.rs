@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
-use sha2::{Digest, Sha256 as Hasher};
 use stead_plan::disks::{BlockDevice, Disk};
 use stead_plan::generation::{FORMAT, Generation, Stamp};
 use stead_plan::host::facts::{Swap, User};
@@ -31,7 +30,7 @@ pub(crate) fn spec(toml: &[u8]) -> (Spec, Sha256) {
 }
 
 pub(crate) fn sum(bytes: &[u8]) -> Sha256 {
-    <[u8; 32]>::from(Hasher::digest(bytes)).into()
+    stead_plan::inventory::sha256(bytes)
 }
 
 pub(crate) fn name(name: &str) -> NodeName {

@@ -23,7 +23,7 @@ pub(crate) use check::{OnNetwork, addresses, check};
 pub(crate) use segments::Segments;
 
 /// The name of the nodes' own network.
-pub(crate) const CORE: &str = "core";
+pub const CORE: &str = "core";
 
 /// How many bytes VXLAN puts in front of a packet: IPv4 20, UDP 8, VXLAN 8, and the inner Ethernet header 14 (RFC 7348).
 pub(crate) const VXLAN_OVERHEAD: u16 = 50;
