@@ -4,13 +4,14 @@ mod facts;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use stead_spec::units::NodeName;
 
-use crate::op::Op;
+use crate::op::{Command, Op};
 
 pub use facts::overtaken;
 pub(crate) use facts::{CLOCK_TOLERANCE, words};
@@ -58,6 +59,9 @@ pub struct Step {
     pub basis: Vec<Fact>,
     /// What it destroys, for a person to type. Empty for nearly all.
     pub destroys: Vec<Destruction>,
+    /// For a step that may cut its node off: what undoes it unless it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
 }
 
 /// Something that was observed and that a step rests on.
@@ -93,6 +97,39 @@ pub enum About {
     Sysctl(String),
     /// Swap in use at this path.
     Swap(Utf8PathBuf),
+}
+
+/// The way back from a step that may cut its node off.
+///
+/// The node keeps a copy of what the step changes, sets a timer, and only then begins. Whoever drives the plan looks
+/// over a *new* connection, and through the other nodes, whether the node is still there, and confirms. Without that, the
+/// node undoes the step: the files are put back, then [`undo`](Self::undo) runs. If it boots in between, the files are put
+/// back before anything reads them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// The files and links that the step changes, whether or not they are there.
+    pub keeps: BTreeSet<Utf8PathBuf>,
+    /// Files of engines that read them at boot only: these are put back at boot, and not while the engine runs.
+    pub keeps_for_boot: BTreeSet<Utf8PathBuf>,
+    /// What makes the engines as they were, once the files are back. Each may fail, and the rest is run.
+    pub undo: Vec<Command>,
+    /// Seconds to the undoing, on ordinary PCs.
+    pub within: u32,
+    /// What must be reached afterwards.
+    pub watches: Vec<Watch>,
+}
+
+/// Something that a node reaches, and must still reach after a guarded step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Watch {
+    /// Who looks: another node, or the one that is changed.
+    pub from: NodeName,
+    /// The address to be reached before the step. If it isn't reached then, this watch asks for nothing.
+    pub before: Ipv4Addr,
+    /// The address to be reached after it.
+    pub after: Ipv4Addr,
+    /// What that is, for a person: `node1's address in lan`.
+    pub what: String,
 }
 
 /// Something that a step destroys.

@@ -194,6 +194,7 @@ mod tests {
             after: BTreeSet::new(),
             basis: basis.into_iter().map(|about| Fact { about, was: "absent".to_owned() }).collect(),
             destroys: Vec::new(),
+            guard: None,
         }
     }
 

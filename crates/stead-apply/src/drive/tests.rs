@@ -75,7 +75,16 @@ fn name(text: &str) -> NodeName {
 fn step(text: &str, after: &[&str]) -> Step {
     let after = after.iter().map(|text| id(text)).collect();
     let ops = vec![Op::Run(Program::Systemctl.command())];
-    Step { id: id(text), title: text.to_owned(), why: Vec::new(), ops, after, basis: Vec::new(), destroys: Vec::new() }
+    Step {
+        id: id(text),
+        title: text.to_owned(),
+        why: Vec::new(),
+        ops,
+        after,
+        basis: Vec::new(),
+        destroys: Vec::new(),
+        guard: None,
+    }
 }
 
 fn digest(digit: char) -> Sha256 {

@@ -72,7 +72,16 @@ impl Planner for Hand {
                 let id = |what: &str| StepId { layer: Layer::Host, node: name.clone(), what: what.to_owned() };
                 let after: BTreeSet<_> = after.map(id).into_iter().collect();
                 let (why, title) = (Vec::new(), what.to_owned());
-                steps.push(Step { id: id(what), title, why, ops, after, basis: Vec::new(), destroys: Vec::new() });
+                steps.push(Step {
+                    id: id(what),
+                    title,
+                    why,
+                    ops,
+                    after,
+                    basis: Vec::new(),
+                    destroys: Vec::new(),
+                    guard: None,
+                });
             };
             let run = |program: Program, words: &[&str]| Op::Run(program.command().args(words.iter().copied()));
             let systemctl = |words: &[&str]| run(Program::Systemctl, words);

@@ -59,6 +59,9 @@ impl Node {
             watchdogs: Known::Is(Vec::new()),
             nics: Known::Is(Vec::new()),
             routes: Known::Is(Vec::new()),
+            ovs: Known::Is(None),
+            routing: Known::Is(None),
+            firewall: Known::Is(None),
             disks: Known::Is(Vec::new()),
         }
     }

@@ -1,9 +1,10 @@
 //! NICs and other interfaces.
 
+use ipnet::Ipv4Net;
 use serde::Deserialize;
-use stead_plan::network::facts::Nic;
+use stead_plan::network::facts::{Errors, Nic};
 use stead_plan::op::{Command, Program};
-use stead_spec::units::{Interface, Mac};
+use stead_spec::units::Mac;
 
 use crate::place::Place;
 
@@ -79,13 +80,15 @@ impl Link {
             carrier,
             mtu: self.mtu,
             master: self.master,
-            addresses: self.addr_info.into_iter().filter_map(AddressInfo::interface).collect(),
+            vlan: None,
+            addresses: self.addr_info.into_iter().filter_map(AddressInfo::address).collect(),
+            errors: Errors::default(),
         }
     }
 }
 
 impl AddressInfo {
-    fn interface(self) -> Option<Interface> {
+    fn address(self) -> Option<Ipv4Net> {
         if self.family != "inet" {
             return None;
         }

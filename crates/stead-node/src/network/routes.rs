@@ -52,6 +52,9 @@ impl Line {
             gateway: hop.gateway.or(hop.via.map(|via| via.host)),
             dev: hop.dev,
             protocol: protocol.clone(),
+            kind: None,
+            source: None,
+            metric: 0,
         };
         hops.into_iter().map(route).collect()
     }
@@ -64,7 +67,7 @@ mod tests {
 
     fn route(to: &str, gateway: Option<&str>, dev: Option<&str>, protocol: Option<&str>) -> Route {
         let [gateway, dev, protocol] = [gateway, dev, protocol].map(|text| text.map(ToOwned::to_owned));
-        Route { to: to.to_owned(), gateway, dev, protocol }
+        Route { to: to.to_owned(), gateway, dev, protocol, kind: None, source: None, metric: 0 }
     }
 
     #[test]

@@ -62,6 +62,9 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         watchdogs: system::watchdogs(place).into(),
         nics: nics.into(),
         routes: routes.into(),
+        ovs: Known::Is(None),
+        routing: Known::Is(None),
+        firewall: Known::Is(None),
         disks: disks.into(),
         // Last, since it ages.
         clock: Clock { ahead: now().0, uncertainty: 0, synchronised: synchronised.into() },

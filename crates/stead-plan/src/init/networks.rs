@@ -106,7 +106,7 @@ fn routes(node: &FoundNode) -> &[Route] {
 
 /// Interfaces that lead to no other computer.
 fn is_inner(nic: &Nic) -> bool {
-    nic.addresses.iter().all(|own| own.address().get().is_loopback())
+    nic.addresses.iter().all(|own| own.addr().is_loopback())
         || ["docker", "virbr", "veth", "br-", "lxcbr", "lxdbr", "cni", "wg", "tun", "tap"]
             .iter()
             .any(|inner| nic.name.starts_with(inner))
@@ -117,8 +117,9 @@ fn addresses(node: &FoundNode) -> Vec<Seen> {
     let mut seen = Vec::new();
     for nic in nics(node).iter().filter(|nic| !is_inner(nic)) {
         let (on, vlan) = carrier(nics(node), nic);
-        for interface in &nic.addresses {
-            seen.push(Seen { interface: *interface, nic: on.clone(), vlan });
+        // Without a subnet, there is nobody to reach it.
+        for interface in nic.addresses.iter().filter_map(|own| own.to_string().parse().ok()) {
+            seen.push(Seen { interface, nic: on.clone(), vlan });
         }
     }
     seen
@@ -208,7 +209,7 @@ fn lan(
     // A node that is the others' way out is none once this is its network.
     lan.gateway = gateway.filter(|gateway| !lan.addresses.values().any(|own| own == gateway));
     let mut used: BTreeSet<Ipv4Addr> = lan.addresses.values().copied().chain(gateway).collect();
-    used.extend(found.nodes.iter().flat_map(nics).flat_map(|nic| &nic.addresses).map(|own| own.address().get()));
+    used.extend(found.nodes.iter().flat_map(nics).flat_map(|nic| &nic.addresses).map(|own| own.addr()));
     // Behind those that are there, as a person would, else before them.
     let offset = |address: &Ipv4Addr| u32::from(*address) - u32::from(subnet.net().network());
     let behind = lan.addresses.values().map(offset).max().unwrap_or_default();
@@ -228,7 +229,7 @@ fn lan(
 
 /// Every network that a node has an address in or a way to.
 fn taken(found: &Found) -> Vec<Ipv4Net> {
-    let of_nics = found.nodes.iter().flat_map(nics).flat_map(|nic| &nic.addresses).map(|own| own.subnet().net());
+    let of_nics = found.nodes.iter().flat_map(nics).flat_map(|nic| &nic.addresses).map(Ipv4Net::trunc);
     let of_routes = found.nodes.iter().flat_map(routes).flat_map(|route| {
         let to: Option<Ipv4Net> =
             route.to.parse().ok().or_else(|| route.to.parse::<Ipv4Addr>().map(Ipv4Net::from).ok());

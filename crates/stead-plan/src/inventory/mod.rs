@@ -16,7 +16,7 @@ use stead_spec::units::NodeName;
 use crate::disks::Disk;
 use crate::generation::{Generation, Stamp};
 use crate::host::facts::{Swap, User};
-use crate::network::facts::{Nic, Route};
+use crate::network::facts::{Nic, Ovs, Route, Routing};
 use crate::step::StepId;
 
 pub use files::{File, FileState, Mode, sha256};
@@ -82,6 +82,12 @@ pub struct NodeInventory {
     pub nics: Known<Vec<Nic>>,
     /// IPv4 routes of the main table.
     pub routes: Known<Vec<Route>>,
+    /// What Open vSwitch's database has. `None`: it isn't installed, or doesn't run.
+    pub ovs: Known<Option<Ovs>>,
+    /// What FRR says. `None`: it isn't installed, or doesn't run.
+    pub routing: Known<Option<Routing>>,
+    /// stead's own table of nftables, as `nft -s list table inet stead` prints it. `None`: there is none.
+    pub firewall: Known<Option<String>>,
     /// Disks, with everything the blank test needs where [`Questions::blank_test`] asked.
     pub disks: Known<Vec<Disk>>,
 }

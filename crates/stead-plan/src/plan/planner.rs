@@ -200,6 +200,7 @@ impl<'a> NodePlan<'_, 'a> {
             after: BTreeSet::new(),
             basis: Vec::new(),
             destroys: Vec::new(),
+            guard: None,
         };
         Draft { seen: self.seen, step }
     }

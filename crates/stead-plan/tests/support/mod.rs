@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
+use ipnet::Ipv4Net;
 use stead_plan::disks::{BlockDevice, Disk};
 use stead_plan::generation::{FORMAT, Generation, Stamp};
 use stead_plan::host::facts::{Swap, User};
@@ -10,10 +11,10 @@ use stead_plan::inventory::{
     Activity, Architecture, Clock, Enablement, File, FileState, Inventory, Known, Mode, NodeInventory, Observation,
     Package, PackageState, Release, System, Timestamp, Unit, Watchdog,
 };
-use stead_plan::network::facts::{Nic, Route};
+use stead_plan::network::facts::{Errors, Nic, Route};
 use stead_plan::op::Op;
 use stead_plan::plan::{Asked, Plan, plan, questions};
-use stead_spec::units::{NodeName, Sha256};
+use stead_spec::units::{Interface, NodeName, Sha256};
 use stead_spec::{Bytes, Spec};
 
 /// The cluster file that cases start from.
@@ -109,7 +110,9 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         carrier: (number == 1).then_some(true),
         mtu: 1_500,
         master: None,
-        addresses: if number == 1 { node.addresses.values().copied().collect() } else { Vec::new() },
+        vlan: None,
+        addresses: if number == 1 { node.addresses.values().map(net).collect() } else { Vec::new() },
+        errors: Errors::default(),
     });
     NodeInventory {
         system: System {
@@ -145,9 +148,20 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
             gateway: Some("192.168.0.1".to_owned()),
             dev: Some("enp1s0".to_owned()),
             protocol: Some("static".to_owned()),
+            kind: None,
+            source: None,
+            metric: 0,
         }]),
+        ovs: Known::Is(None),
+        routing: Known::Is(None),
+        firewall: Known::Is(None),
         disks: Known::Is(vec![os_disk(node.number.get())]),
     }
+}
+
+/// As the kernel has it.
+fn net(address: &Interface) -> Ipv4Net {
+    address.to_string().parse().unwrap()
 }
 
 fn os_disk(number: u8) -> Disk {

@@ -7,7 +7,7 @@ use stead_spec::Bytes;
 use crate::disks::{BlockDevice, Disk, Ends, Signature};
 use crate::init::{Found, FoundNode, Heard, Link, Probed, names};
 use crate::inventory::{Architecture, Clock, Known, NodeInventory, Release, System};
-use crate::network::facts::{Nic, Route};
+use crate::network::facts::{Errors, Nic, Route};
 
 pub(super) const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICHMIPjSN8qVDNO1yCJ5iTKWMcpYprJ09ANAGk2WGOrH me@laptop";
@@ -40,6 +40,9 @@ pub(super) fn inventory(hostname: &str) -> NodeInventory {
         watchdogs: Known::Is(Vec::new()),
         nics: Known::Is(Vec::new()),
         routes: Known::Is(Vec::new()),
+        ovs: Known::Is(None),
+        routing: Known::Is(None),
+        firewall: Known::Is(None),
         disks: Known::Is(Vec::new()),
     }
 }
@@ -108,7 +111,9 @@ pub(super) fn nic(node: u8, nth: u8, address: Option<&str>) -> Nic {
         carrier: address.map(|_| true),
         mtu: 1500,
         master: None,
+        vlan: None,
         addresses: address.into_iter().map(|address| address.parse().unwrap()).collect(),
+        errors: Errors::default(),
     }
 }
 
@@ -119,6 +124,9 @@ pub(super) fn default_route(gateway: &str) -> Route {
         gateway: Some(gateway.to_owned()),
         dev: Some("eno1".to_owned()),
         protocol: Some("static".to_owned()),
+        kind: None,
+        source: None,
+        metric: 0,
     }
 }
 
