@@ -6,6 +6,7 @@ mod lint;
 mod order;
 pub(crate) mod planner;
 mod render;
+pub(crate) mod settings;
 mod standing;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use stead_spec::units::{ClusterId, ClusterName, NodeName, Sha256};
 use crate::generation::{Ancestor, Generation};
 use crate::host;
 use crate::inventory::{Inventory, Questions, Timestamp};
+use crate::network;
 use crate::step::{Layer, Step};
 use planner::Planner;
 
@@ -39,6 +41,7 @@ pub fn questions(spec: &Spec, node: &NodeName) -> Questions {
     let mut questions = Questions::default();
     if let Some(node) = spec.nodes().get(node) {
         host::questions(spec, node, &mut questions);
+        network::questions(spec, node, &mut questions);
     }
     questions
 }
@@ -48,6 +51,7 @@ pub fn plan(asked: &Asked<'_>, inventory: &Inventory) -> Plan {
     let mut planner = Planner::new(asked, inventory);
     if planner.plan.refusals.is_empty() {
         host::plan(&mut planner);
+        network::plan(&mut planner);
     }
     planner.finish()
 }

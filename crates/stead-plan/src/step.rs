@@ -97,6 +97,14 @@ pub enum About {
     Sysctl(String),
     /// Swap in use at this path.
     Swap(Utf8PathBuf),
+    /// A network device.
+    Device(String),
+    /// A bridge of Open vSwitch's.
+    Bridge(String),
+    /// FRR's configuration as it runs.
+    Routing,
+    /// stead's own table of nftables.
+    Firewall,
 }
 
 /// The way back from a step that may cut its node off.

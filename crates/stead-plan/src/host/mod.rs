@@ -72,8 +72,8 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
 fn not_built(planner: &mut Planner<'_>) {
     let spec = planner.spec;
     let asked = Layer::ALL.into_iter().filter(|layer| match layer {
-        Layer::Host => false,
-        Layer::Network | Layer::Disks => true,
+        Layer::Host | Layer::Network => false,
+        Layer::Disks => true,
         Layer::Volumes => !spec.volumes().is_empty(),
         Layer::Machines => !spec.machines().is_empty(),
         Layer::Router => spec.router().is_some(),

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use stead_spec::Spec;
+use stead_spec::host::Node;
 use stead_spec::units::Suite;
 
 use super::clock::Clocks;
 use crate::held;
-use crate::inventory::{Activity, Enablement, NodeInventory, PackageState, Questions, Unit};
+use crate::inventory::{Activity, Enablement, NodeInventory, PackageState, Questions};
+use crate::network;
 use crate::op::Program;
 use crate::plan::list;
-use crate::plan::planner::{Hidden, Managed, NodePlan, header};
+use crate::plan::planner::{Hidden, Managed, NodePlan, PACKAGES, header, look};
 use crate::release;
 use crate::step::About;
 
@@ -39,9 +41,10 @@ pub(super) fn questions(out: &mut Questions) {
     out.units.insert(SMARTD.to_owned());
 }
 
-/// Everything that should be installed on a node.
-fn needed(spec: &Spec, suite: Suite) -> BTreeSet<&str> {
+/// Everything that should be installed on a node, for all layers.
+fn needed<'s>(spec: &'s Spec, node: &Node, suite: Suite) -> BTreeSet<&'s str> {
     let mut needed: BTreeSet<&str> = NEEDED.into();
+    needed.extend(network::packages(spec, node));
     needed.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     if spec.host().swap.is_some() {
         needed.extend(release::cryptsetup(suite));
@@ -52,7 +55,9 @@ fn needed(spec: &Spec, suite: Suite) -> BTreeSet<&str> {
 /// The packages that only Debian's own archive may supply, in one line.
 pub(super) fn pinned(spec: &Spec) -> String {
     let mut packages: BTreeSet<&str> = held::packages().into_iter().collect();
-    packages.extend(Suite::ALL.into_iter().flat_map(|suite| needed(spec, suite)));
+    for node in spec.nodes().values() {
+        packages.extend(Suite::ALL.into_iter().flat_map(|suite| needed(spec, node, suite)));
+    }
     packages.into_iter().collect::<Vec<_>>().join(" ")
 }
 
@@ -75,7 +80,7 @@ pub(super) fn installs(seen: &NodeInventory, package: &str) -> Result<bool, Hidd
 /// One transaction of apt's for all that is missing.
 pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(), Hidden> {
     let packages = plan.seen.packages.as_result().map_err(|why| Hidden::new("what is installed", why))?;
-    let needed = needed(plan.spec, plan.suite);
+    let needed = needed(plan.spec, plan.node, plan.suite);
     let state = |name: &str| packages.get(name).map_or(PackageState::Removed, |package| package.state);
     let (mut missing, mut broken) = (Vec::new(), Vec::new());
     for &name in &needed {
@@ -96,7 +101,7 @@ pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(
         }
         return Ok(());
     }
-    let mut step = plan.draft("packages", format!("install {}", list(&wanted)));
+    let mut step = plan.draft(PACKAGES, format!("install {}", list(&wanted)));
     for name in &wanted {
         step.rests_on(About::Package((*name).to_owned()))?;
     }
@@ -144,12 +149,6 @@ pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(
     Ok(())
 }
 
-/// What a unit is.
-pub(super) fn look<'a>(seen: &'a NodeInventory, unit: &str) -> Result<&'a Unit, Hidden> {
-    let units = seen.units.as_result().map_err(|why| Hidden::new(format!("the unit {unit}"), why))?;
-    units.get(unit).ok_or_else(|| Hidden::new(format!("the unit {unit}"), "the node was not asked"))
-}
-
 /// Keeps smartd from running until the layer that watches disks has configured it.
 pub(super) fn masks(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     if installs(plan.seen, "smartmontools")? {
@@ -170,7 +169,7 @@ pub(super) fn masks(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     }
     step.run(Program::Systemctl.command().args(["mask", SMARTD]));
     step.run(Program::Systemctl.command().args(["stop", SMARTD]));
-    step.after("packages");
+    step.after(PACKAGES);
     plan.add(step);
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! sshd: that it reads the admins' keys.
 
 use super::admins::KEYS;
-use super::packages::look;
 use crate::inventory::{Activity, Questions};
 use crate::op::Program;
-use crate::plan::planner::{Hidden, Managed, NodePlan, header};
+use crate::plan::planner::{Hidden, Managed, NodePlan, header, look};
 use crate::step::About;
 
 const MAIN: &str = "/etc/ssh/sshd_config";

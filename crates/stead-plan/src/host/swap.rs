@@ -2,11 +2,11 @@
 
 use stead_spec::Bytes;
 
-use super::packages::{installs, look};
+use super::packages::installs;
 use crate::inventory::{Activity, NodeInventory, Questions};
 use crate::op::Program;
 use crate::plan::Block;
-use crate::plan::planner::{Hidden, NodePlan};
+use crate::plan::planner::{Hidden, NodePlan, look};
 use crate::step::About;
 
 const IMAGE: &str = "/var/lib/stead/swap.img";

@@ -6,12 +6,10 @@ use std::fmt::Write as _;
 use stead_spec::units::Interface;
 
 use super::addresses::Addresses;
-use super::packages::{installs, look};
-use crate::inventory::{Activity, Enablement, Questions};
-use crate::op::Program;
-use crate::plan::planner::{Hidden, Managed, NodePlan, header};
+use super::packages::installs;
+use crate::inventory::Questions;
+use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, PACKAGES, header};
 use crate::release;
-use crate::step::About;
 
 /// chrony's unit.
 pub(super) const UNIT: &str = "chrony.service";
@@ -28,28 +26,12 @@ pub(super) fn questions(out: &mut Questions) {
 }
 
 pub(super) fn time(plan: &mut NodePlan<'_, '_>, addresses: &Addresses) -> Result<(), Hidden> {
-    let unit = look(plan.seen, UNIT)?;
     let mut step = plan.draft("time", "take the time from servers outside, and from the other nodes");
     let mut restart = step.file(&Managed::new(CONFIG, config(plan, addresses)))?;
     restart |= step.file(&Managed::new(OPTIONS, options()))?;
-    // A package that is still to be installed is masked before that.
-    let masked = unit.enablement == Enablement::Masked || installs(plan.seen, "chrony")?;
-    if masked {
-        step.run(Program::Systemctl.command().args(["unmask", UNIT]));
-    }
-    if masked || unit.enablement != Enablement::Enabled {
-        step.why(format!("{UNIT} doesn't start at boot"));
-        step.run(Program::Systemctl.command().args(["enable", UNIT]));
-        restart = true;
-    } else if unit.activity != Activity::Active {
-        step.why(format!("{UNIT} doesn't run"));
-        restart = true;
-    }
-    if restart {
-        step.rests_on(About::Unit(UNIT.to_owned()))?;
-        step.run(Program::Systemctl.command().args(["restart", UNIT]));
-    }
-    step.after("packages");
+    let comes = if installs(plan.seen, "chrony")? { Comes::Masked } else { Comes::Running };
+    step.service(UNIT, comes, restart)?;
+    step.after(PACKAGES);
     plan.add(step);
     Ok(())
 }

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use stead_spec::units::TimeOfDay;
 
-use super::packages::look;
 use crate::held;
 use crate::inventory::{Activity, Enablement, Questions};
 use crate::op::Program;
-use crate::plan::planner::{Hidden, Managed, NodePlan, header};
+use crate::plan::planner::{Hidden, Managed, NodePlan, header, look};
 use crate::step::About;
 
 const APT: &str = "/etc/apt/apt.conf.d/60stead";

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use stead_spec::Spec;
 use stead_spec::host::Node;
 use stead_spec::units::{NodeName, Sha256, Suite};
 
 use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, diff, lint, order, standing};
 use crate::MARK;
-use crate::inventory::{FileState, Inventory, Mode, NodeInventory, Observation, sha256};
-use crate::op::{Command, Op, Write};
-use crate::step::{About, Fact, Layer, Step, StepId};
+use crate::inventory::{Activity, Enablement, FileState, Inventory, Mode, NodeInventory, Observation, Unit, sha256};
+use crate::op::{Command, Op, Program, Write};
+use crate::step::{About, Fact, Guard, Layer, Step, StepId};
 
 /// A plan while it is made.
 ///
@@ -103,6 +103,21 @@ pub(crate) struct Draft<'a> {
 
 /// The first step on a node that isn't this cluster's yet: all others come after it.
 pub(crate) const STAMP: &str = "stamp";
+
+/// The step of the layer `host` that installs the packages of all layers.
+pub(crate) const PACKAGES: &str = "packages";
+
+/// What a daemon may take to stop and start, in seconds.
+const RESTART: u32 = 90;
+
+/// How a unit's package comes onto a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comes {
+    /// It is there, or its installation starts it.
+    Running,
+    /// A step before this one masks the unit and installs the package.
+    Masked,
+}
 
 /// The first line of a file that is all stead's, after the file's own `sign` for a comment.
 pub(crate) fn header(sign: &str) -> String {
@@ -223,6 +238,12 @@ impl<'a> NodePlan<'_, 'a> {
         self.plan.notes.push(Note { node: Some(self.node.name.clone()), what: what.into() });
     }
 
+    /// Something that can't be done, and the way to do it.
+    pub(crate) fn refuse(&mut self, why: impl Into<String>, way: impl Into<String>) {
+        let (why, way) = (why.into(), way.into());
+        self.plan.refusals.push(Refusal { node: Some(self.node.name.clone()), why, way, overtaken_by: None });
+    }
+
     /// Something of stead's that nobody asks for.
     pub(crate) fn leftover(&mut self, what: impl Into<String>, remove: impl Into<String>) {
         let (node, layer) = (self.node.name.clone(), self.layer);
@@ -273,6 +294,44 @@ impl Draft<'_> {
         self.step.why.push(why.into());
     }
 
+    /// The files and links that it writes.
+    pub(crate) fn writes(&self) -> BTreeSet<Utf8PathBuf> {
+        let path = |op: &Op| match op {
+            Op::Write(write) => Some(write.path.clone()),
+            Op::Link { path, .. } => Some(path.clone()),
+            Op::Run(_) | Op::Folder { .. } => None,
+        };
+        self.step.ops.iter().filter_map(path).collect()
+    }
+
+    /// Is undone unless it is confirmed.
+    pub(crate) fn guard(&mut self, guard: Guard) {
+        self.step.guard = Some(guard);
+    }
+
+    /// Has a unit start at boot and run now. It is restarted if `restart` says that it has something to read anew, and if
+    /// it should run and doesn't. Where its package is still to be installed, it starts masked: see the layer `host`.
+    pub(crate) fn service(&mut self, unit: &str, comes: Comes, mut restart: bool) -> Result<(), Hidden> {
+        let is = look(self.seen, unit)?;
+        let masked = is.enablement == Enablement::Masked || comes == Comes::Masked;
+        if masked {
+            self.run(Program::Systemctl.command().args(["unmask", unit]));
+        }
+        if masked || !matches!(is.enablement, Enablement::Enabled) {
+            self.why(format!("{unit} doesn't start at boot"));
+            self.run(Program::Systemctl.command().args(["enable", unit]));
+            restart = true;
+        } else if is.activity != Activity::Active {
+            self.why(format!("{unit} doesn't run"));
+            restart = true;
+        }
+        if restart {
+            self.rests_on(About::Unit(unit.to_owned()))?;
+            self.run(Program::Systemctl.command().args(["restart", unit]).timeout(RESTART));
+        }
+        Ok(())
+    }
+
     /// Runs a command.
     pub(crate) fn run(&mut self, command: Command) {
         self.step.ops.push(Op::Run(command));
@@ -281,6 +340,12 @@ impl Draft<'_> {
     /// Does this.
     pub(crate) fn op(&mut self, op: Op) {
         self.step.ops.push(op);
+    }
+
+    /// Comes after what all layers' packages are installed by.
+    pub(crate) fn after_packages(&mut self) {
+        let node = self.step.id.node.clone();
+        self.step.after.insert(StepId { layer: Layer::Host, node, what: PACKAGES.to_owned() });
     }
 
     /// Comes after a step of the same layer on the same node.
@@ -374,6 +439,12 @@ impl Draft<'_> {
         }
         Ok(write || cut)
     }
+}
+
+/// What a unit is.
+pub(crate) fn look<'a>(seen: &'a NodeInventory, unit: &str) -> Result<&'a Unit, Hidden> {
+    let units = seen.units.as_result().map_err(|why| Hidden::new(format!("the unit {unit}"), why))?;
+    units.get(unit).ok_or_else(|| Hidden::new(format!("the unit {unit}"), "the node was not asked"))
 }
 
 /// What a node said, if it answered.

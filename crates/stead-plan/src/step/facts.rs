@@ -5,7 +5,9 @@ use std::fmt;
 use super::{About, Fact, StepId};
 use crate::inventory::{
     Activity, Clock, Enablement, FileState, Inventory, Known, NodeInventory, Observation, Package, PackageState, Unit,
+    sha256,
 };
+use crate::network::facts::{Bridge, Nic};
 use crate::plan::Plan;
 
 /// From how many milliseconds on a clock is called wrong, beside what the measurement may be off: TLS and corosync bear
@@ -44,8 +46,44 @@ impl About {
                 Some(swap) => format!("{}, {}", swap.size, if swap.encrypted { "encrypted" } else { "in clear" }),
                 None => "none".to_owned(),
             }),
+            Self::Device(name) => {
+                text(&node.nics, |nics| nics.iter().find(|nic| nic.name == *name).map_or("absent".to_owned(), device))
+            }
+            Self::Bridge(name) => text(&node.ovs, |ovs| {
+                let bridge = ovs.as_ref().and_then(|ovs| ovs.bridges.get(name));
+                bridge.map_or_else(|| "absent".to_owned(), |bridge| summed(bridge, settings))
+            }),
+            Self::Routing => text(&node.routing, |routing| match routing {
+                Some(routing) => summed(&routing.running, |lines| lines.join("\n")),
+                None => "none".to_owned(),
+            }),
+            Self::Firewall => text(&node.firewall, |table| match table {
+                Some(table) => summed(table, Clone::clone),
+                None => "none".to_owned(),
+            }),
         }
     }
+}
+
+/// Something too long to be told, by its sum.
+fn summed<T>(what: &T, of: impl Fn(&T) -> String) -> String {
+    sha256(of(what)).to_string()
+}
+
+/// What was set, without how its ports do.
+fn settings(bridge: &Bridge) -> String {
+    let mut bridge = bridge.clone();
+    for interface in bridge.ports.values_mut().flat_map(|port| port.interfaces.values_mut()) {
+        (interface.error, interface.link_state) = (None, None);
+    }
+    format!("{bridge:?}")
+}
+
+/// Without its carrier, which comes and goes.
+fn device(nic: &Nic) -> String {
+    let vlan = nic.vlan.as_ref().map(|vlan| format!(", VLAN {} on {}", vlan.id, vlan.on)).unwrap_or_default();
+    let addresses: Vec<String> = nic.addresses.iter().map(ToString::to_string).collect();
+    format!("{}, MTU {}{vlan}, {}", if nic.up { "on" } else { "off" }, nic.mtu, addresses.join(" "))
 }
 
 fn text<T>(known: &Known<T>, of: impl FnOnce(&T) -> String) -> Known<String> {
@@ -128,6 +166,10 @@ impl fmt::Display for About {
             Self::User(name) => write!(f, "the account {name}"),
             Self::Sysctl(key) => write!(f, "the kernel's {key}"),
             Self::Swap(path) => write!(f, "swap in {path}"),
+            Self::Device(name) => write!(f, "the device {name}"),
+            Self::Bridge(name) => write!(f, "the bridge {name}"),
+            Self::Routing => f.write_str("FRR's configuration"),
+            Self::Firewall => f.write_str("stead's table of nftables"),
         }
     }
 }

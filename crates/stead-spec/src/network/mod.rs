@@ -141,6 +141,13 @@ impl fmt::Display for Origin {
 text_serde!(Origin);
 
 impl Core {
+    /// The part of the pool that has the nodes' own addresses: the first.
+    pub fn own(&self) -> Subnet {
+        let base = self.pool.net().network();
+        // A pool has room for more than one part.
+        format!("{base}/24").parse().unwrap_or(self.pool)
+    }
+
     /// The address that is a node's own, whichever of its NICs works: in the first part of the pool.
     pub(crate) fn address(&self, node: Number) -> Option<Address> {
         self.nth(u32::from(node.get()))
