@@ -218,7 +218,8 @@ fn compare<'l>(
         step.why(format!("{name} is switched off"));
         again = true;
     }
-    if !want.shared {
+    // What ifupdown takes away need not be taken away again.
+    if !want.shared && !change.taken.contains(&name) {
         for address in nic.addresses.iter().filter(|own| !want.addresses.contains(own) && !own.addr().is_link_local()) {
             step.why(format!("{name} has {address}, which the file doesn't give it"));
             change.stray.push((name, *address));

@@ -116,7 +116,7 @@ fn differences(config: &str, running: &[String]) -> Vec<String> {
     let about = |line: &str| {
         let line = line.trim();
         let general = ["frr ", "hostname ", "log ", "service ", "no ipv6 forwarding", "no ip forwarding", "domainname "];
-        let end = ["!", "exit", "end", ""].contains(&line);
+        let end = ["exit", "end", ""].contains(&line) || line.starts_with('!');
         (!end && !general.iter().any(|word| line.starts_with(word))).then(|| line.to_owned())
     };
     let asked: BTreeSet<String> = config.lines().filter_map(about).collect();

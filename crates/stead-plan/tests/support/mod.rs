@@ -12,10 +12,14 @@ use stead_plan::inventory::{
     Package, PackageState, Release, System, Timestamp, Unit, Watchdog,
 };
 use stead_plan::network::facts::{Errors, Nic, Route};
-use stead_plan::op::Op;
+use stead_plan::op::{Argument, Command, Op, Program};
 use stead_plan::plan::{Asked, Plan, plan, questions};
 use stead_spec::units::{Interface, NodeName, Sha256};
 use stead_spec::{Bytes, Spec};
+
+mod engines;
+
+use engines::Networks;
 
 /// The cluster file that cases start from.
 pub(crate) const TOML: &str = include_str!("stead.toml");
@@ -82,10 +86,20 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
     let sshd = "# This is the sshd server system-wide configuration file.\n\nInclude /etc/ssh/sshd_config.d/*.conf\n\n\
                 #AuthorizedKeysFile\t.ssh/authorized_keys .ssh/authorized_keys2\nKbdInteractiveAuthentication no\n\
                 UsePAM yes\n";
+    let interfaces = format!(
+        "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n\nallow-hotplug enp1s0\niface enp1s0 inet \
+         static\n\taddress {}\n\tgateway 192.168.0.1\n",
+        node.addresses.values().next().unwrap()
+    );
     let fstab = "# <file system> <mount point>   <type>  <options>       <dump>  <pass>\n\
                  UUID=4a0e7f9e-58c4-4b2d-8c3f-3f1d5c1a7b42 /               ext4    errors=remount-ro 0       1\n";
     files.extend(
-        [("/etc/hosts", hosts), ("/etc/ssh/sshd_config", sshd), ("/etc/fstab", fstab)]
+        [
+            ("/etc/hosts", hosts),
+            ("/etc/ssh/sshd_config", sshd),
+            ("/etc/fstab", fstab),
+            ("/etc/network/interfaces", &interfaces),
+        ]
             .map(|(path, text)| (path.into(), file(text))),
     );
     let running = unit(Enablement::Enabled, Activity::Active);
@@ -135,7 +149,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         units: Known::Is(units),
         files,
         users: Known::Is(BTreeMap::new()),
-        sysctl: questions.sysctl.iter().map(|key| (key.clone(), Known::Is(Some("60".to_owned())))).collect(),
+        sysctl: questions.sysctl.iter().map(|key| (key.clone(), Known::Is(Some(if key.starts_with("net.") { "0" } else { "60" }.to_owned())))).collect(),
         swaps: Known::Is(Vec::new()),
         watchdogs: Known::Is(vec![Watchdog {
             name: "watchdog0".to_owned(),
@@ -229,6 +243,7 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
             _ => {}
         }
     }
+    network(plan, name, node);
     node.stamp = Known::Is(Some(Stamp { cluster: spec.cluster().id, node: name.clone() }));
     node.generation = Known::Is(Some(generation(1, digest)));
     node.hostname = Known::Is(name.to_string());
@@ -237,20 +252,81 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     packages.remove("systemd-timesyncd");
     let mut wanted: Vec<&str> =
         vec!["chrony", "ethtool", "nftables", "smartmontools", "unattended-upgrades", "cryptsetup"];
-    wanted.push("systemd-cryptsetup");
+    wanted.extend(["systemd-cryptsetup", "frr", "iputils-ping", "openvswitch-switch"]);
     wanted.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     packages.extend(wanted.into_iter().map(|name| (name.to_owned(), installed("1.0-1"))));
     node.packages = Known::Is(packages);
     units(node).insert("chrony.service".to_owned(), unit(Enablement::Enabled, Activity::Active));
     units(node).insert("smartmontools.service".to_owned(), unit(Enablement::Masked, Activity::Inactive));
+    for name in ["systemd-networkd", "frr", "openvswitch-switch", "stead-way-back-boot"] {
+        units(node).insert(format!("{name}.service"), unit(Enablement::Enabled, Activity::Active));
+    }
+    let waits = unit(Enablement::Disabled, Activity::Inactive);
+    units(node).insert("systemd-networkd-wait-online.service".to_owned(), waits);
     let users = spec.admins().keys().zip(1_000..).map(|(admin, uid)| (admin.to_string(), user(admin.as_ref(), uid)));
     node.users = Known::Is(users.collect());
-    let sysctl = spec.host().sysctl.iter();
-    node.sysctl = sysctl.map(|(key, value)| (key.to_string(), Known::Is(Some(value.clone())))).collect();
+    for (key, value) in plan_settings(plan, name) {
+        node.sysctl.insert(key, Known::Is(Some(value)));
+    }
     if let Some(size) = spec.host().swap {
         let size = Bytes::new(size.get() - 4_096);
         node.swaps = Known::Is(vec![Swap { path: "/dev/dm-0".into(), size, encrypted: true }]);
         units(node).insert(r"dev-mapper-stead\x2dswap.swap".to_owned(), unit(Enablement::Other, Activity::Active));
+    }
+}
+
+/// What the files for the kernel set.
+fn plan_settings(plan: &Plan, name: &NodeName) -> Vec<(String, String)> {
+    let steps = plan.steps.iter().filter(|step| step.id.node == *name);
+    let text = |op: &Op| match op {
+        Op::Write(write) if write.path.starts_with("/etc/sysctl.d") => Some(write.text.clone()),
+        _ => None,
+    };
+    let texts: Vec<String> = steps.flat_map(|step| &step.ops).filter_map(text).collect();
+    let lines = texts.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(" = ")).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// What the engines of networks make of the plan.
+fn network(plan: &Plan, name: &NodeName, node: &mut NodeInventory) {
+    let mut networks = Networks {
+        nics: known(&mut node.nics).clone(),
+        routes: Vec::new(),
+        ..Networks::default()
+    };
+    for nic in &mut networks.nics {
+        nic.carrier = Some(true);
+    }
+    let mut files = engines::Files::new();
+    for op in plan.steps.iter().filter(|step| step.id.node == *name).flat_map(|step| &step.ops) {
+        match op {
+            Op::Write(write) => drop(files.insert(write.path.clone(), write.text.clone())),
+            Op::Run(command) => run(command, &mut networks, &files),
+            _ => {}
+        }
+    }
+    networks.settle(&files);
+    node.nics = Known::Is(networks.nics);
+    node.routes = Known::Is(networks.routes);
+    node.ovs = Known::Is(Some(networks.ovs));
+    node.routing = Known::Is(networks.routing);
+}
+
+fn run(command: &Command, networks: &mut Networks, files: &engines::Files) {
+    let word = |argument: &Argument| match argument {
+        Argument::Text(text) => text.clone(),
+        Argument::Output(_) => String::new(),
+    };
+    let words: Vec<String> = command.arguments.iter().map(word).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (command.program, words.as_slice()) {
+        (Program::OvsVsctl, words) => networks.vsctl(words).unwrap(),
+        (Program::Networkctl, ["reload"]) => networks.reload(files),
+        (Program::Networkctl, ["reconfigure", names @ ..]) => {
+            names.iter().for_each(|name| networks.reconfigure(name, files).unwrap());
+        }
+        (Program::Systemctl, ["restart", "frr.service"]) => networks.frr(&files[Utf8Path::new("/etc/frr/frr.conf")]),
+        _ => {}
     }
 }
 
