@@ -5,11 +5,13 @@
 mod devices;
 pub mod explain;
 pub mod facts;
+mod firewall;
 mod interfaces;
 mod layout;
 mod leftovers;
 mod networkd;
 mod ovs;
+mod resolver;
 mod routing;
 mod services;
 mod sysctl;
@@ -47,6 +49,8 @@ pub(crate) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
     out.files.extend(networkd::paths(spec, node));
     out.files.extend(interfaces::FILES.map(Into::into));
     out.folders.insert(networkd::FOLDER.into());
+    firewall::questions(out);
+    resolver::questions(out);
     routing::questions(out);
     sysctl::questions(spec, out);
 }
@@ -67,6 +71,8 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
         };
         node.concern("Open vSwitch", |node| services::ovs(node, &layout));
         node.concern("its networks", |node| devices::devices(node, &layout, &nodes));
+        node.concern("its firewall", |node| firewall::firewall(node, &layout));
+        node.concern("who answers names", |node| resolver::resolver(node, &layout));
         node.concern("what the kernel does with packets", sysctl::sysctl);
         node.concern("routing", |node| routing::routing(node, &layout));
         leftovers::leftovers(&mut node, &layout);

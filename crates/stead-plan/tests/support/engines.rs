@@ -19,6 +19,8 @@ pub(crate) struct Networks {
     /// On the disk: it outlives a boot.
     pub(crate) ovs: Ovs,
     pub(crate) routing: Option<Routing>,
+    /// stead's own table.
+    pub(crate) firewall: Option<String>,
     /// What networkd read of each device's file when it configured it.
     pub(crate) read: BTreeMap<String, String>,
     /// The `.netdev` files that networkd knows.
@@ -88,6 +90,7 @@ impl Networks {
         }
         self.routes.clear();
         self.routing = None;
+        self.firewall = None;
         self.read.clear();
         self.netdevs.clear();
         self.ovs_devices();

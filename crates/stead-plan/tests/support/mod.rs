@@ -258,7 +258,7 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     node.packages = Known::Is(packages);
     units(node).insert("chrony.service".to_owned(), unit(Enablement::Enabled, Activity::Active));
     units(node).insert("smartmontools.service".to_owned(), unit(Enablement::Masked, Activity::Inactive));
-    for name in ["systemd-networkd", "frr", "openvswitch-switch", "stead-way-back-boot"] {
+    for name in ["systemd-networkd", "frr", "openvswitch-switch", "stead-way-back-boot", "stead-firewall"] {
         units(node).insert(format!("{name}.service"), unit(Enablement::Enabled, Activity::Active));
     }
     let waits = unit(Enablement::Disabled, Activity::Inactive);
@@ -310,6 +310,7 @@ fn network(plan: &Plan, name: &NodeName, node: &mut NodeInventory) {
     node.routes = Known::Is(networks.routes);
     node.ovs = Known::Is(Some(networks.ovs));
     node.routing = Known::Is(networks.routing);
+    node.firewall = Known::Is(networks.firewall);
 }
 
 fn run(command: &Command, networks: &mut Networks, files: &engines::Files) {
@@ -324,6 +325,10 @@ fn run(command: &Command, networks: &mut Networks, files: &engines::Files) {
         (Program::Networkctl, ["reload"]) => networks.reload(files),
         (Program::Networkctl, ["reconfigure", names @ ..]) => {
             names.iter().for_each(|name| networks.reconfigure(name, files).unwrap());
+        }
+        (Program::Systemctl, ["restart", "stead-firewall.service"]) => {
+            let text = &files[Utf8Path::new("/etc/stead/firewall.nft")];
+            networks.firewall = text.find("table inet stead {").map(|from| text[from..].to_owned());
         }
         (Program::Systemctl, ["restart", "frr.service"]) => networks.frr(&files[Utf8Path::new("/etc/frr/frr.conf")]),
         _ => {}
