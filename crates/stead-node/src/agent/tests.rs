@@ -53,6 +53,9 @@ fn inventory() -> NodeInventory {
         watchdogs: Known::Unknown(unknown()),
         nics: Known::Unknown(unknown()),
         routes: Known::Unknown(unknown()),
+        ovs: Known::Unknown(unknown()),
+        routing: Known::Unknown(unknown()),
+        firewall: Known::Unknown(unknown()),
         disks: Known::Unknown(unknown()),
     }
 }

@@ -2,7 +2,7 @@
 
 use ipnet::Ipv4Net;
 use serde::Deserialize;
-use stead_plan::network::facts::{Errors, Nic};
+use stead_plan::network::facts::{Errors, Nic, Tagged};
 use stead_plan::op::{Command, Program};
 use stead_spec::units::Mac;
 
@@ -10,7 +10,7 @@ use crate::place::Place;
 
 /// What lists them with their addresses.
 pub(crate) fn command() -> Command {
-    Program::Ip.command().args(["-j", "-d", "address", "show"])
+    Program::Ip.command().args(["-s", "-j", "-d", "address", "show"])
 }
 
 /// What [`command`] printed, with what the kernel's files say of the hardware. The loopback interface is not in it.
@@ -45,6 +45,9 @@ struct Link {
     /// The burnt-in address, where it is not the one of now.
     permaddr: Option<String>,
     master: Option<String>,
+    /// What it lies on.
+    link: Option<String>,
+    stats64: Option<Stats>,
     #[serde(default)]
     linkinfo: LinkInfo,
     #[serde(default)]
@@ -54,6 +57,30 @@ struct Link {
 #[derive(Default, Deserialize)]
 struct LinkInfo {
     info_kind: Option<String>,
+    info_data: Option<LinkData>,
+}
+
+#[derive(Deserialize)]
+struct LinkData {
+    /// Of a VLAN.
+    id: Option<u16>,
+}
+
+#[derive(Deserialize)]
+struct Stats {
+    rx: Count,
+    tx: Count,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    errors: u64,
+}
+
+impl Stats {
+    fn errors(self) -> Errors {
+        Errors { received: self.rx.errors, sent: self.tx.errors }
+    }
 }
 
 #[derive(Deserialize)]
@@ -80,9 +107,9 @@ impl Link {
             carrier,
             mtu: self.mtu,
             master: self.master,
-            vlan: None,
+            vlan: self.link.zip(self.linkinfo.info_data.and_then(|data| data.id)).map(|(on, id)| Tagged { on, id }),
             addresses: self.addr_info.into_iter().filter_map(AddressInfo::address).collect(),
-            errors: Errors::default(),
+            errors: self.stats64.map(Stats::errors).unwrap_or_default(),
         }
     }
 }
@@ -120,6 +147,18 @@ mod tests {
             assert_eq!(nic(&nics, "lan").kind.as_deref(), Some("openvswitch"), "{release}");
             let off = nic(&nics, "br0");
             assert_eq!((off.up, off.carrier), (false, None), "{release}");
+        }
+    }
+
+    #[test]
+    fn a_core() {
+        for (release, text) in each("core-address.json") {
+            let nics = parse(&text).unwrap();
+            let core = nic(&nics, "core2");
+            assert_eq!(core.vlan, Some(Tagged { on: "enp0s2".to_owned(), id: 10 }), "{release}");
+            assert_eq!(nic(&nics, "core0").addresses[0].prefix_len(), 32, "{release}");
+            assert_eq!((nic(&nics, "enp0s1").mtu, nic(&nics, "enp0s1").vlan.as_ref()), (9000, None), "{release}");
+            assert_eq!(core.errors, Errors::default(), "{release}");
         }
     }
 

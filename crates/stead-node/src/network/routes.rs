@@ -1,5 +1,7 @@
 //! Routes.
 
+use std::net::Ipv4Addr;
+
 use serde::Deserialize;
 use stead_plan::network::facts::Route;
 use stead_plan::op::{Command, Program};
@@ -23,6 +25,13 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Route>, String> {
 #[derive(Deserialize)]
 struct Line {
     dst: String,
+    /// Of those that aren't plain.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(rename = "prefsrc")]
+    source: Option<Ipv4Addr>,
+    #[serde(default)]
+    metric: u32,
     protocol: Option<String>,
     #[serde(flatten)]
     hop: Hop,
@@ -45,16 +54,16 @@ struct Via {
 
 impl Line {
     fn routes(self) -> Vec<Route> {
-        let Self { dst, protocol, hop, nexthops } = self;
+        let Self { dst, kind, source, metric, protocol, hop, nexthops } = self;
         let hops = if nexthops.is_empty() { vec![hop] } else { nexthops };
         let route = |hop: Hop| Route {
             to: dst.clone(),
             gateway: hop.gateway.or(hop.via.map(|via| via.host)),
             dev: hop.dev,
             protocol: protocol.clone(),
-            kind: None,
-            source: None,
-            metric: 0,
+            kind: kind.clone(),
+            source,
+            metric,
         };
         hops.into_iter().map(route).collect()
     }

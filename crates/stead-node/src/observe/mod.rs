@@ -12,11 +12,11 @@ use stead_plan::inventory::{Clock, Known, NodeInventory, Questions};
 use stead_plan::op::Command;
 
 use crate::disks::{blank, lsblk};
-use crate::exec::Runner;
+use crate::exec::{RunError, Runner};
 use crate::host::accounts::Accounts;
 use crate::host::{packages, swaps, sysctl, system, units, updates};
 use crate::keep;
-use crate::network::{links, routes};
+use crate::network::{firewall, links, ovs, routes, routing};
 use crate::place::{Place, now};
 use crate::read::why;
 use crate::unfinished;
@@ -34,12 +34,15 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
     let updates = questions.updates.then(|| ask(runner, updates::command(), |text| updates::parse(text, &native)));
     let units = units::command(&questions.units);
     let units = units.map(|command| ask(runner, command, |text| units::parse(text, &questions.units)));
-    let (packages, updates, units, nics, routes, synchronised, disks) = tokio::join!(
+    let (packages, updates, units, nics, routes, ovs, routing, firewall, synchronised, disks) = tokio::join!(
         ask(runner, packages::command(), |text| packages::parse(text, &native)),
         OptionFuture::from(updates),
         OptionFuture::from(units),
         ask(runner, links::command(), |text| links::look(text, place)),
         ask(runner, routes::command(), routes::parse),
+        ask_if_there(runner, ovs::command(), ovs::NOT_RUNNING, ovs::parse),
+        ask_if_there(runner, routing::command(), routing::NOT_RUNNING, routing::parse),
+        ask_if_there(runner, firewall::command(), firewall::NOT_THERE, |text| Ok(text.to_owned())),
         ask(runner, system::clock_command(), system::clock),
         disks(place, questions, runner),
     );
@@ -62,9 +65,9 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         watchdogs: system::watchdogs(place).into(),
         nics: nics.into(),
         routes: routes.into(),
-        ovs: Known::Is(None),
-        routing: Known::Is(None),
-        firewall: Known::Is(None),
+        ovs: ovs.into(),
+        routing: routing.into(),
+        firewall: firewall.into(),
         disks: disks.into(),
         // Last, since it ages.
         clock: Clock { ahead: now().0, uncertainty: 0, synchronised: synchronised.into() },
@@ -75,6 +78,25 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
 async fn ask<T>(runner: &Runner, command: Command, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, String> {
     let text = runner.read(&command).await.map_err(|error| why(&error))?;
     parse(&text).map_err(|reason| format!("{reason} (by: {command})"))
+}
+
+/// As [`ask`], of a program that may not be there, and may say that what it tells of isn't.
+async fn ask_if_there<T>(
+    runner: &Runner,
+    command: Command,
+    none: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    match runner.run(&command).await {
+        Err(RunError::Missing { .. }) => Ok(None),
+        Err(error) => Err(why(&error)),
+        Ok(output) if output.status == Some(0) => match parse(&output.stdout) {
+            Ok(told) => Ok(Some(told)),
+            Err(reason) => Err(format!("{reason} (by: {command})")),
+        },
+        Ok(output) if output.stderr.contains(none) || output.stdout.contains(none) => Ok(None),
+        Ok(output) => Err(why(&Runner::failed(&command, &output))),
+    }
 }
 
 async fn disks(place: &Place, questions: &Questions, runner: &Runner) -> Result<Vec<Disk>, String> {
@@ -139,7 +161,8 @@ mod tests {
             node.write("/lsblk.json", &lsblk);
             node.write("/sys/class/block/sdb/device/vendor", "QEMU\n");
             let tools = [Program::AptGet, Program::Blkid, Program::DpkgQuery, Program::Ip, Program::Systemctl];
-            for program in tools.into_iter().chain([Program::Timedatectl, Program::Wipefs]) {
+            let networks = [Program::Nft, Program::OvsVsctl, Program::Vtysh];
+            for program in tools.into_iter().chain(networks).chain([Program::Timedatectl, Program::Wipefs]) {
                 node.tool(program, &format!("printf '%s\\n' \"{} $*\" >>ran; exit 1", program.name()));
             }
             node.tool(Program::Lsblk, "echo \"lsblk $*\" >>ran; cat lsblk.json");
@@ -153,9 +176,9 @@ mod tests {
             let ran = node.read("/ran");
             let mut lines: Vec<&str> = ran.lines().collect();
             lines.sort_unstable();
-            assert_eq!(lines.len(), 9, "{release}: {ran}");
+            assert_eq!(lines.len(), 12, "{release}: {ran}");
             lines.dedup();
-            assert_eq!(lines.len(), 9, "{release}: {ran}");
+            assert_eq!(lines.len(), 12, "{release}: {ran}");
         }
     }
 

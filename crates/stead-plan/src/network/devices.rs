@@ -19,7 +19,7 @@ use crate::step::{About, Guard};
 pub(super) const STEP: &str = "devices";
 
 /// Where Open vSwitch keeps its database on Debian.
-const DATABASE: &str = "/etc/openvswitch/conf.db";
+const DATABASE: &str = "/var/lib/openvswitch/conf.db";
 
 const BLOCK: Block = Block("interfaces");
 
@@ -52,11 +52,7 @@ struct Change<'l> {
     wait: bool,
 }
 
-pub(super) fn devices(
-    plan: &mut NodePlan<'_, '_>,
-    layout: &Layout<'_>,
-    nodes: &[Planned<'_>],
-) -> Result<(), Hidden> {
+pub(super) fn devices(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>, nodes: &[Planned<'_>]) -> Result<(), Hidden> {
     for (switch, mac) in &layout.missing {
         plan.note(format!("it has no NIC {mac}, which the file has for {switch}: what goes over it is left out"));
     }
@@ -139,11 +135,7 @@ fn title(layout: &Layout<'_>) -> String {
 }
 
 /// Takes NICs out of ifupdown's files; which.
-fn take_over(
-    plan: &NodePlan<'_, '_>,
-    layout: &Layout<'_>,
-    step: &mut Draft<'_>,
-) -> Result<BTreeSet<String>, Hidden> {
+fn take_over(plan: &NodePlan<'_, '_>, layout: &Layout<'_>, step: &mut Draft<'_>) -> Result<BTreeSet<String>, Hidden> {
     let whole = layout.wires.iter().filter(|wire| wire.is_whole(&layout.ends));
     let names: BTreeSet<&str> = whole.map(|wire| wire.nic.name.as_str()).collect();
     let mut taken = BTreeSet::new();
@@ -300,11 +292,7 @@ fn undo(
         undo.push(Program::Ifup.command().args(["--force", nic]).timeout(IFUPDOWN_SECONDS));
     }
     let there = |device: &&Device| nics.iter().any(|nic| nic.name == device.name);
-    let again: Vec<&str> = devices
-        .iter()
-        .filter(there)
-        .map(|device| device.name.as_str())
-        .collect();
+    let again: Vec<&str> = devices.iter().filter(there).map(|device| device.name.as_str()).collect();
     // What ifupdown has again, networkd leaves alone.
     if change.taken.is_empty() && !again.is_empty() {
         undo.push(Program::Networkctl.command().args(["reconfigure"]).args(again));

@@ -83,10 +83,7 @@ pub(super) fn firewall(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>) -> Resu
     step.guard(Guard {
         keeps,
         keeps_for_boot: BTreeSet::new(),
-        undo: vec![
-            Program::Systemctl.command().args(undo),
-            Program::Systemctl.command().args(["daemon-reload"]),
-        ],
+        undo: vec![Program::Systemctl.command().args(undo), Program::Systemctl.command().args(["daemon-reload"])],
         within: WITHIN,
         watches: Vec::new(),
     });
@@ -126,8 +123,7 @@ fn table(plan: &NodePlan<'_, '_>, layout: &Layout<'_>) -> String {
     text.push_str("\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n");
     for into in &core {
         for out in &core {
-            let _ =
-                writeln!(text, "\t\tiifname \"{into}\" oifname \"{out}\" ip saddr {pool} ip daddr {pool} accept");
+            let _ = writeln!(text, "\t\tiifname \"{into}\" oifname \"{out}\" ip saddr {pool} ip daddr {pool} accept");
         }
     }
     for device in &core {

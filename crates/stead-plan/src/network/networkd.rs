@@ -20,8 +20,10 @@ pub(super) const FOLDER: &str = "/etc/systemd/network";
 /// default route.
 const NOWHERE: u32 = 65_000;
 
-/// From here on count the ways that are there without OSPF, so that a restart of FRR cuts nothing. OSPF's have 20.
-const WITHOUT_OSPF: u32 = 30_000;
+/// From here on count the ways that are there without OSPF, so that a restart of FRR cuts nothing. OSPF's have 20. The
+/// highest byte is what zebra takes for a route's administrative distance: above OSPF's 110, or OSPF's would never be
+/// used; 255 would mean never.
+const WITHOUT_OSPF: u32 = 254 << 24;
 
 /// A device as networkd's files ask for it.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,18 +113,13 @@ pub(super) fn files(spec: &Spec, layout: &Layout<'_>) -> (Vec<Managed>, Vec<Devi
         let Some(vlan) = link.vlan else { continue };
         let mtu = spec.core().mtu;
         let (text, routes) = ways(layout, &link.device);
-        let netdev = format!(
-            "\n[NetDev]\nName={}\nKind=vlan\nMTUBytes={mtu}\n\n[VLAN]\nId={}\n",
-            link.device,
-            vlan.get()
-        );
+        let netdev =
+            format!("\n[NetDev]\nName={}\nKind=vlan\nMTUBytes={mtu}\n\n[VLAN]\nId={}\n", link.device, vlan.get());
         file(&format!("{}.netdev", link.device), netdev);
         let network = format!(
             "\n[Match]\nName={}\n\n[Link]\nMTUBytes={mtu}\nRequiredForOnline=no\n\n[Network]\nAddress={}\n\
              LinkLocalAddressing=no\nIPv6AcceptRA=no\n{}",
-            link.device,
-            link.address,
-            text
+            link.device, link.address, text
         );
         file(&format!("{}.network", link.device), network);
         devices.push(Device {

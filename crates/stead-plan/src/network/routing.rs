@@ -21,6 +21,9 @@ const SIGN_OF_LIFE: u32 = 300;
 /// OSPF's own signs, in seconds, for what BFD doesn't see; times the patience.
 const HELLO: u32 = 2;
 
+/// Between FRR's own signs where nothing is said.
+const USUAL_HELLO: u32 = 10;
+
 /// Largest hello interval that FRR knows; four of them are its dead interval.
 const MOST_HELLO: u32 = 60;
 
@@ -67,7 +70,9 @@ fn daemons() -> String {
     text.push_str("\nvtysh_enable=yes\n");
     // -r: what zebra put into the kernel stays there while it restarts.
     text.push_str("zebra_options=\"  -A 127.0.0.1 -s 90000000 -r\"\n");
-    text.push_str("ospfd_options=\"  -A 127.0.0.1\"\nstaticd_options=\"-A 127.0.0.1\"\nbfdd_options=\"   -A 127.0.0.1\"\n");
+    text.push_str(
+        "ospfd_options=\"  -A 127.0.0.1\"\nstaticd_options=\"-A 127.0.0.1\"\nbfdd_options=\"   -A 127.0.0.1\"\n",
+    );
     text
 }
 
@@ -100,13 +105,17 @@ fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>) -> String {
     links.sort_unstable();
     for device in links {
         let _ = writeln!(text, "interface {device}\n ip ospf area 0\n ip ospf bfd\n ip ospf bfd profile core");
-        let _ = writeln!(text, " ip ospf dead-interval {}\n ip ospf hello-interval {hello}", hello * 4);
+        let _ = writeln!(text, " ip ospf dead-interval {}", hello * 4);
+        // FRR doesn't tell what it does anyway.
+        if hello != USUAL_HELLO {
+            let _ = writeln!(text, " ip ospf hello-interval {hello}");
+        }
         text.push_str(" ip ospf network point-to-multipoint\nexit\n!\n");
     }
-    // The faster a link, the lower its cost; 100 Gbit/s costs 1.
-    let _ = writeln!(text, "router ospf\n ospf router-id {own}\n log-adjacency-changes");
-    text.push_str(" auto-cost reference-bandwidth 100000\nexit\n!\n");
-    let _ = writeln!(text, "bfd\n profile core\n  transmit-interval {sign}\n  receive-interval {sign}\n exit\n !\nexit\n!");
+    // The faster a link, the lower its cost, by itself: 100 Gbit/s costs 1.
+    let _ = writeln!(text, "router ospf\n ospf router-id {own}\n log-adjacency-changes\nexit\n!");
+    let _ =
+        writeln!(text, "bfd\n profile core\n  transmit-interval {sign}\n  receive-interval {sign}\n exit\n !\nexit\n!");
     text
 }
 
@@ -115,7 +124,8 @@ fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>) -> String {
 fn differences(config: &str, running: &[String]) -> Vec<String> {
     let about = |line: &str| {
         let line = line.trim();
-        let general = ["frr ", "hostname ", "log ", "service ", "no ipv6 forwarding", "no ip forwarding", "domainname "];
+        let general =
+            ["frr ", "hostname ", "log ", "service ", "no ipv6 forwarding", "no ip forwarding", "domainname "];
         let end = ["exit", "end", ""].contains(&line) || line.starts_with('!');
         (!end && !general.iter().any(|word| line.starts_with(word))).then(|| line.to_owned())
     };

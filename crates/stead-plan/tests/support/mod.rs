@@ -100,7 +100,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
             ("/etc/fstab", fstab),
             ("/etc/network/interfaces", &interfaces),
         ]
-            .map(|(path, text)| (path.into(), file(text))),
+        .map(|(path, text)| (path.into(), file(text))),
     );
     let running = unit(Enablement::Enabled, Activity::Active);
     let mut units: BTreeMap<String, Unit> =
@@ -149,7 +149,11 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         units: Known::Is(units),
         files,
         users: Known::Is(BTreeMap::new()),
-        sysctl: questions.sysctl.iter().map(|key| (key.clone(), Known::Is(Some(if key.starts_with("net.") { "0" } else { "60" }.to_owned())))).collect(),
+        sysctl: questions
+            .sysctl
+            .iter()
+            .map(|key| (key.clone(), Known::Is(Some(if key.starts_with("net.") { "0" } else { "60" }.to_owned()))))
+            .collect(),
         swaps: Known::Is(Vec::new()),
         watchdogs: Known::Is(vec![Watchdog {
             name: "watchdog0".to_owned(),
@@ -289,11 +293,7 @@ fn plan_settings(plan: &Plan, name: &NodeName) -> Vec<(String, String)> {
 
 /// What the engines of networks make of the plan.
 fn network(plan: &Plan, name: &NodeName, node: &mut NodeInventory) {
-    let mut networks = Networks {
-        nics: known(&mut node.nics).clone(),
-        routes: Vec::new(),
-        ..Networks::default()
-    };
+    let mut networks = Networks { nics: known(&mut node.nics).clone(), routes: Vec::new(), ..Networks::default() };
     for nic in &mut networks.nics {
         nic.carrier = Some(true);
     }
