@@ -28,7 +28,7 @@ pub(crate) enum Failure {
     Unheard(String),
 }
 
-fn failed<T>(why: impl Into<String>) -> Result<T, Failure> {
+pub(crate) fn failed<T>(why: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::Failed(why.into()))
 }
 
@@ -134,14 +134,25 @@ impl Node {
             // What they check is of the text, which is the planner's own business.
             (Program::Visudo, words) if words.iter().any(|word| word.starts_with("-c")) => Ok(()),
             (Program::Sshd, words) if words.contains(&"-t") => Ok(()),
-            _ => Err(unheard()),
+            (program, words) => self.network_command(program, words, cut).unwrap_or_else(|| Err(unheard())),
         }
     }
 
     fn has(&self, program: Program) -> bool {
         let package = program.package();
-        let essential =
-            ["apt", "dpkg", "systemd", "util-linux", "procps", "passwd", "iproute2", "coreutils"].contains(&package);
+        let essential = [
+            "ifupdown",
+            "nftables",
+            "apt",
+            "dpkg",
+            "systemd",
+            "util-linux",
+            "procps",
+            "passwd",
+            "iproute2",
+            "coreutils",
+        ]
+        .contains(&package);
         essential || matches!(self.disk.packages.get(package), Some(PackageState::Installed | PackageState::Broken))
     }
 
@@ -276,7 +287,7 @@ impl Node {
     }
 
     fn unit(&mut self, verb: &str, unit: &str, now: bool) -> Option<Ended> {
-        let state = self.disk.units.get(unit).copied();
+        let state = self.disk.units.get(unit).copied().or(self.has_unit_file(unit).then_some(Enablement::Disabled));
         let not_found = || Some(failed(format!("Failed to {verb} unit: Unit file {unit} does not exist.")));
         match verb {
             "mask" => {

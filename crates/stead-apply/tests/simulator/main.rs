@@ -5,9 +5,12 @@
 
 mod commands;
 mod drift;
+#[path = "../../../stead-plan/tests/support/engines.rs"]
+mod engines;
 mod hand;
 mod host;
 mod model;
+mod networks;
 mod observe;
 mod scenario;
 mod world;

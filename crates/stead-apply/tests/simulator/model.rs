@@ -11,6 +11,9 @@ use stead_plan::step::StepId;
 use stead_spec::Bytes;
 use stead_spec::units::NodeName;
 
+use crate::engines::Networks;
+use crate::networks::hardware;
+
 /// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
@@ -66,6 +69,8 @@ pub(crate) struct Node {
     /// As a power cut may leave it.
     pub(crate) flushed: Disk,
     pub(crate) boot: Boot,
+    /// Devices, addresses and routes; of them, Open vSwitch's database outlives a boot.
+    pub(crate) networks: Networks,
     /// Milliseconds.
     pub(crate) ahead: i64,
     /// What is done at this very moment.
@@ -77,7 +82,10 @@ pub(crate) struct Node {
 }
 
 /// Packages that bring units which start on their own.
-const DAEMONS: [(&str, &[&str]); 6] = [
+const DAEMONS: [(&str, &[&str]); 9] = [
+    ("frr", &["frr.service"]),
+    ("openvswitch-switch", &["openvswitch-switch.service"]),
+    ("systemd", &["systemd-networkd.service", "systemd-networkd-wait-online.service"]),
     ("chrony", &["chrony.service"]),
     ("openssh-server", &["ssh.service"]),
     ("systemd-timesyncd", &["systemd-timesyncd.service"]),
@@ -88,7 +96,10 @@ const DAEMONS: [(&str, &[&str]); 6] = [
 
 /// What a unit reads: files by their exact path, folders by a slash at the end. What systemd reads for it lies below
 /// [`SYSTEMD`].
-const READS: [(&str, &[&str]); 3] = [
+const READS: [(&str, &[&str]); 6] = [
+    ("frr.service", &["/etc/frr/daemons", "/etc/frr/frr.conf", "/etc/systemd/system/frr.service.d/"]),
+    ("stead-firewall.service", &["/etc/stead/firewall.nft"]),
+    ("systemd-networkd.service", &["/etc/systemd/networkd.conf.d/"]),
     ("apt-daily-upgrade.timer", &["/etc/systemd/system/apt-daily-upgrade.timer.d/"]),
     ("chrony.service", &["/etc/chrony/chrony.conf", "/etc/default/chrony"]),
     ("ssh.service", &["/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/"]),
@@ -104,7 +115,9 @@ pub(crate) const CRYPT: &str = r"systemd-cryptsetup@stead\x2dswap.service";
 const PAGE: u64 = 4096;
 
 /// Settings of the kernel and what they are without anybody's asking.
-pub(crate) const SYSCTL: [(&str, &str); 8] = [
+pub(crate) const SYSCTL: [(&str, &str); 10] = [
+    ("net.ipv4.fib_multipath_hash_policy", "0"),
+    ("net.ipv4.fib_multipath_use_neigh", "0"),
     ("vm.swappiness", "60"),
     ("vm.dirty_bytes", "0"),
     ("vm.dirty_background_bytes", "0"),
@@ -137,6 +150,12 @@ impl Node {
         for folder in ["/etc", "/etc/ssh", "/etc/sudoers.d", "/etc/apt", "/etc/sysctl.d", "/srv/someone", "/var/lib"] {
             disk.files.insert(folder.into(), Entry::Folder { mode: Mode(0o755) });
         }
+        if rng.bool() {
+            let number = name.as_ref().trim_start_matches(|c: char| !c.is_ascii_digit());
+            let stanza = format!("iface enp1s0 inet static\n\taddress 192.168.0.5{number}/24\n");
+            let text = format!("auto lo enp1s0\niface lo inet loopback\n{stanza}\n{}", noise(rng));
+            disk.files.insert("/etc/network/interfaces".into(), Entry::File { mode: Mode(0o644), text });
+        }
         disk.files.insert("/etc/localtime".into(), Entry::Link("/usr/share/zoneinfo/Etc/UTC".into()));
         disk.users.insert("someone".into(), user("someone", 1000, &["sudo", "audio"]));
         disk.lists = rng.bool();
@@ -151,11 +170,15 @@ impl Node {
         for unit in disk.packages.keys().flat_map(|package| units_of(package)) {
             disk.units.insert((*unit).to_owned(), Enablement::Enabled);
         }
+        for unit in ["systemd-networkd.service", "systemd-networkd-wait-online.service"] {
+            disk.units.insert(unit.to_owned(), Enablement::Disabled);
+        }
         let mut node = Self {
             name: name.clone(),
             flushed: disk.clone(),
             disk,
             boot: Boot::default(),
+            networks: hardware(name),
             ahead: rng.i64(-90_000..90_000) * i64::from(rng.bool()),
             running: None,
             keeps_time: false,
@@ -212,6 +235,7 @@ impl Node {
             }
         }
         self.reload_systemd();
+        self.boot_networks();
         for (unit, enablement) in self.disk.units.clone() {
             if enablement == Enablement::Enabled {
                 self.start(&unit);
@@ -233,8 +257,9 @@ impl Node {
             return true;
         }
         let there = match self.disk.units.get(unit) {
-            None | Some(Enablement::Absent | Enablement::Masked) => false,
+            Some(Enablement::Absent | Enablement::Masked) => false,
             Some(_) => true,
+            None => self.boot.systemd.contains_key(Utf8Path::new(&format!("{SYSTEMD}/{unit}"))),
         };
         // The package's files are there, but unusable until it is configured.
         let whole =
@@ -242,6 +267,7 @@ impl Node {
         if there && whole {
             self.read_configuration(unit);
             self.boot.activity.insert(unit.to_owned(), Activity::Active);
+            self.network_unit(unit, true);
             if unit == "chrony.service" {
                 // It steps the clock when it starts.
                 self.ahead = 0;
@@ -254,6 +280,7 @@ impl Node {
     pub(crate) fn stop(&mut self, unit: &str) {
         self.boot.activity.insert(unit.to_owned(), Activity::Inactive);
         self.boot.read.remove(unit);
+        self.network_unit(unit, false);
     }
 
     /// A unit reads its configuration.

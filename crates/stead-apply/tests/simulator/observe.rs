@@ -57,11 +57,11 @@ impl Node {
                 .collect(),
             swaps: Known::Is(self.boot.swaps.clone()),
             watchdogs: Known::Is(Vec::new()),
-            nics: Known::Is(Vec::new()),
-            routes: Known::Is(Vec::new()),
-            ovs: Known::Is(None),
-            routing: Known::Is(None),
-            firewall: Known::Is(None),
+            nics: Known::Is(self.networks.nics.clone()),
+            routes: Known::Is(self.networks.routes.clone()),
+            ovs: Known::Is(self.ovs()),
+            routing: Known::Is(self.routing()),
+            firewall: Known::Is(self.networks.firewall.clone()),
             disks: Known::Is(Vec::new()),
         }
     }
@@ -111,7 +111,11 @@ impl Node {
             return Unit { enablement, activity: if there { Activity::Active } else { Activity::Inactive } };
         }
         Unit {
-            enablement: self.disk.units.get(unit).copied().unwrap_or(Enablement::Absent),
+            enablement: self.disk.units.get(unit).copied().unwrap_or(if self.has_unit_file(unit) {
+                Enablement::Disabled
+            } else {
+                Enablement::Absent
+            }),
             activity: self.boot.activity.get(unit).copied().unwrap_or(Activity::Inactive),
         }
     }

@@ -92,8 +92,16 @@ mod tests {
                 // One that leads nowhere.
                 route("192.0.2.128/25", None, None, None),
             ] {
-                assert!(routes.contains(&expected), "{release}: {expected:?} is not in {routes:?}");
+                let bare = |route: &Route| Route { kind: None, source: None, metric: 0, ..route.clone() };
+                assert!(
+                    routes.iter().any(|route| bare(route) == expected),
+                    "{release}: {expected:?} is not in {routes:?}"
+                );
             }
+            let nowhere = routes.iter().find(|route| route.to == "192.0.2.128/25").unwrap();
+            assert_eq!((nowhere.kind.as_deref(), nowhere.metric), (Some("unreachable"), 4_000), "{release}");
+            let own = routes.iter().find(|route| route.to == "192.168.0.0/24").unwrap();
+            assert_eq!(own.source, Some([192, 168, 0, 50].into()), "{release}");
         }
     }
 

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 
 use super::facts::{Nic, Ovs, Route};
 use super::layout::Layout;
-use super::networkd::{self, Device, Made};
+use super::networkd::{self, Device, Made, Way};
 use super::{interfaces, ovs, watches};
 use crate::op::{Command, Program};
 use crate::plan::Block;
@@ -48,6 +48,8 @@ struct Change<'l> {
     again: BTreeSet<&'l str>,
     /// Addresses that nobody asks for.
     stray: Vec<(&'l str, Ipv4Net)>,
+    /// Routes that nobody asks for.
+    strays: Vec<Route>,
     /// What the step should wait for.
     wait: bool,
 }
@@ -96,6 +98,9 @@ pub(super) fn devices(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>, nodes: &
     }
     for (device, address) in &change.stray {
         step.run(Program::Ip.command().args(["address", "delete", &address.to_string(), "dev", device]).already(2));
+    }
+    for route in &change.strays {
+        step.run(delete(route));
     }
     let made_on = |name: &&str| devices.iter().find(|device| device.name == **name).and_then(on);
     change.again.extend(change.made.iter().chain(&change.remade).filter_map(made_on));
@@ -194,16 +199,10 @@ fn compare<'l>(
             step.why(format!("{name} has no {address}"));
             again = true;
         }
-        for (to, gateway) in &want.routes {
-            let is = |route: &Route| match gateway {
-                Some(_) => route.gateway == *gateway && route.dev.as_deref() == Some(name),
-                None => route.kind.as_deref() == Some("unreachable"),
-            };
-            if !routes.iter().any(|route| route.to == *to && is(route)) {
-                let by = gateway.as_ref().map_or_else(String::new, |gateway| format!(" by {gateway}"));
-                step.why(format!("it has no route to {to}{by}"));
-                again = true;
-            }
+        for way in want.routes.iter().filter(|way| !routes.iter().any(|route| is_way(route, way, name))) {
+            let by = way.gateway.as_ref().map_or_else(String::new, |gateway| format!(" by {gateway}"));
+            step.why(format!("it has no route to {}{by}", way.to));
+            again = true;
         }
     }
     if !nic.up {
@@ -215,6 +214,15 @@ fn compare<'l>(
         for address in nic.addresses.iter().filter(|own| !want.addresses.contains(own) && !own.addr().is_link_local()) {
             step.why(format!("{name} has {address}, which the file doesn't give it"));
             change.stray.push((name, *address));
+        }
+        // networkd of Debian 13 forgets what it put there when it is restarted.
+        let fixed = |route: &&Route| {
+            route.dev.as_deref() == Some(name) && route.protocol.as_deref() == Some("static") && route.kind.is_none()
+        };
+        let ours = |route: &Route| want.routes.iter().any(|way| is_way(route, way, name));
+        for route in routes.iter().filter(fixed).filter(|route| !ours(route)) {
+            step.why(format!("it has a route to {} on {name}, which the file doesn't give it", route.to));
+            change.strays.push(route.clone());
         }
     }
     if again {
@@ -229,6 +237,22 @@ fn is_made_so(nic: &Nic, want: &Device) -> bool {
         Some(Made::Dummy) => nic.kind.as_deref() == Some("dummy"),
         Some(Made::Vlan { on, id }) => nic.vlan.as_ref().is_some_and(|vlan| vlan.id == *id && vlan.on == *on),
     }
+}
+
+fn is_way(route: &Route, way: &Way, device: &str) -> bool {
+    let leads = match &way.gateway {
+        Some(_) => route.gateway == way.gateway && route.dev.as_deref() == Some(device),
+        None => route.kind.as_deref() == Some("unreachable"),
+    };
+    leads && route.to == way.to && route.metric == way.metric
+}
+
+fn delete(route: &Route) -> Command {
+    let mut command = Program::Ip.command().args(["route", "delete", &route.to]).already(2);
+    for (word, value) in [("via", &route.gateway), ("dev", &route.dev)] {
+        command = command.args(value.iter().flat_map(|value| [word, value]));
+    }
+    command.args(["metric", &route.metric.to_string()])
 }
 
 fn kind(nic: &Nic) -> String {

@@ -34,12 +34,21 @@ pub(super) struct Device {
     /// The largest packet, where networkd sets that.
     pub(super) mtu: Option<u16>,
     pub(super) addresses: Vec<Ipv4Net>,
-    /// Where to, as `ip` has it, and by whom; nobody: nowhere.
-    pub(super) routes: Vec<(String, Option<String>)>,
+    pub(super) routes: Vec<Way>,
     /// Whether it may have other addresses.
     pub(super) shared: bool,
     /// Whether it should come up by itself within seconds: its cable is in.
     pub(super) comes_up: bool,
+}
+
+/// A route as networkd's files ask for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Where to, as `ip` has it.
+    pub(super) to: String,
+    /// By whom; nobody: nowhere.
+    pub(super) gateway: Option<String>,
+    pub(super) metric: u32,
 }
 
 /// What networkd makes a device as.
@@ -87,7 +96,7 @@ pub(super) fn files(spec: &Spec, layout: &Layout<'_>) -> (Vec<Managed>, Vec<Devi
         made: Some(Made::Dummy),
         mtu: None,
         addresses: vec![Ipv4Net::from(layout.own)],
-        routes: vec![(pool.to_string(), None)],
+        routes: vec![Way { to: pool.to_string(), gateway: None, metric: NOWHERE }],
         shared: false,
         comes_up: true,
     });
@@ -214,8 +223,9 @@ fn gateway(end: &End<'_>) -> Option<Address> {
     }
 }
 
-fn default_route(end: &End<'_>) -> Option<(String, Option<String>)> {
-    gateway(end).map(|gateway| ("default".to_owned(), Some(gateway.to_string())))
+fn default_route(end: &End<'_>) -> Option<Way> {
+    let gateway = Some(gateway(end)?.to_string());
+    Some(Way { to: "default".to_owned(), gateway, metric: 0 })
 }
 
 /// An address with what belongs to its network.
@@ -232,7 +242,7 @@ fn addresses(end: &End<'_>) -> String {
 
 /// The ways to the other nodes' own addresses over a device that are there without OSPF: as networkd reads them, and as
 /// `ip` shows them.
-fn ways(layout: &Layout<'_>, device: &str) -> (String, Vec<(String, Option<String>)>) {
+fn ways(layout: &Layout<'_>, device: &str) -> (String, Vec<Way>) {
     let (mut text, mut routes) = (String::new(), Vec::new());
     let place = layout.links().position(|(_, link)| link.device == device).unwrap_or_default();
     let metric = WITHOUT_OSPF + u32::try_from(place).unwrap_or_default();
@@ -243,7 +253,7 @@ fn ways(layout: &Layout<'_>, device: &str) -> (String, Vec<(String, Option<Strin
             "\n[Route]\nDestination={}/32\nGateway={address}\nPreferredSource={}\nMetric={metric}\n",
             other.own, layout.own
         );
-        routes.push((other.own.to_string(), Some(address.to_string())));
+        routes.push(Way { to: other.own.to_string(), gateway: Some(address.to_string()), metric });
     }
     (text, routes)
 }

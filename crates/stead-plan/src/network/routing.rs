@@ -21,8 +21,12 @@ const SIGN_OF_LIFE: u32 = 300;
 /// OSPF's own signs, in seconds, for what BFD doesn't see; times the patience.
 const HELLO: u32 = 2;
 
-/// Between FRR's own signs where nothing is said.
+/// How long one of FRR's daemons may take to start, in seconds, times the patience.
+const DAEMON_STARTS: u32 = 30;
+
+/// What is between FRR's own signs where nothing is said, in seconds and in milliseconds. It never tells what is usual.
 const USUAL_HELLO: u32 = 10;
+const USUAL_SIGN: u32 = 300;
 
 /// Largest hello interval that FRR knows; four of them are its dead interval.
 const MOST_HELLO: u32 = 60;
@@ -39,7 +43,7 @@ pub(super) fn routing(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>) -> Resul
     step.folder(DROP_IN_FOLDER)?;
     let drop_in = step.file(&Managed::new(DROP_IN, drop_in()))?;
     let config = config(plan, layout);
-    let mut restart = step.file(&Managed::new(DAEMONS, daemons()))?;
+    let mut restart = step.file(&Managed::new(DAEMONS, daemons(plan.spec.host().patience.get().into())))?;
     restart |= step.file(&Managed { mode: Mode(0o640), ..Managed::new(CONFIG, config.clone()) })?;
     if drop_in {
         step.run(crate::op::Program::Systemctl.command().args(["daemon-reload"]));
@@ -62,12 +66,14 @@ pub(super) fn routing(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>) -> Resul
 }
 
 /// FRR starts the daemons that this says.
-fn daemons() -> String {
+fn daemons(patience: u32) -> String {
     let mut text = header("#");
     for daemon in ["ospfd", "bfdd"] {
         let _ = writeln!(text, "{daemon}=yes");
     }
     text.push_str("\nvtysh_enable=yes\n");
+    // What takes longer to start is killed, with its configuration unread.
+    let _ = writeln!(text, "watchfrr_options=\"-T {}\"", DAEMON_STARTS * patience);
     // -r: what zebra put into the kernel stays there while it restarts.
     text.push_str("zebra_options=\"  -A 127.0.0.1 -s 90000000 -r\"\n");
     text.push_str(
@@ -81,12 +87,14 @@ fn drop_in() -> String {
     format!(
         "{}[Unit]\nAfter=systemd-networkd.service\n\n[Service]\n\
          # Without its own address, the core's routes would have no source.\n\
-         ExecStartPre=-/usr/lib/systemd/systemd-networkd-wait-online --interface={OWN} --timeout=30\n",
+         ExecStartPre=-/usr/lib/systemd/systemd-networkd-wait-online --interface={OWN} --timeout=30\n\
+         # It has started when its daemons have their configuration, whatever became of the first try.\n\
+         ExecStartPost=/usr/bin/vtysh -b\n",
         header("#")
     )
 }
 
-/// In FRR's own order, so that what it runs with can be compared line by line.
+/// In words that FRR tells again as they are, so that what it runs with can be compared.
 fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>) -> String {
     let patience = u32::from(plan.spec.host().patience.get());
     let sign = SIGN_OF_LIFE * patience;
@@ -106,7 +114,6 @@ fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>) -> String {
     for device in links {
         let _ = writeln!(text, "interface {device}\n ip ospf area 0\n ip ospf bfd\n ip ospf bfd profile core");
         let _ = writeln!(text, " ip ospf dead-interval {}", hello * 4);
-        // FRR doesn't tell what it does anyway.
         if hello != USUAL_HELLO {
             let _ = writeln!(text, " ip ospf hello-interval {hello}");
         }
@@ -114,23 +121,61 @@ fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>) -> String {
     }
     // The faster a link, the lower its cost, by itself: 100 Gbit/s costs 1.
     let _ = writeln!(text, "router ospf\n ospf router-id {own}\n log-adjacency-changes\nexit\n!");
-    let _ =
-        writeln!(text, "bfd\n profile core\n  transmit-interval {sign}\n  receive-interval {sign}\n exit\n !\nexit\n!");
+    text.push_str("bfd\n profile core\n");
+    if sign != USUAL_SIGN {
+        let _ = writeln!(text, "  transmit-interval {sign}\n  receive-interval {sign}");
+    }
+    text.push_str(" exit\n !\nexit\n!\n");
     text
 }
 
-/// Lines of one that the other doesn't have, either way, as in a difference of texts. FRR says more of itself than its
-/// file does, in the lines before the first that is about something.
+/// Lines of one that the other doesn't have, either way, as in a difference of texts. The order of sections is each
+/// release's own, and in front of the first FRR says more of itself than its file does.
 fn differences(config: &str, running: &[String]) -> Vec<String> {
-    let about = |line: &str| {
-        let line = line.trim();
-        let general =
-            ["frr ", "hostname ", "log ", "service ", "no ipv6 forwarding", "no ip forwarding", "domainname "];
-        let end = ["exit", "end", ""].contains(&line) || line.starts_with('!');
-        (!end && !general.iter().any(|word| line.starts_with(word))).then(|| line.to_owned())
+    let asked = by_section(config.lines());
+    let runs = by_section(running.iter().map(String::as_str));
+    let said = |sign: char| {
+        move |(section, line): &(String, String)| match section == line {
+            true => format!("{sign} {line}"),
+            false => format!("{sign} {section}: {line}"),
+        }
     };
-    let asked: BTreeSet<String> = config.lines().filter_map(about).collect();
-    let runs: BTreeSet<String> = running.iter().filter_map(|line| about(line)).collect();
-    let gone = asked.difference(&runs).map(|line| format!("- {line}"));
-    gone.chain(runs.difference(&asked).map(|line| format!("+ {line}"))).collect()
+    asked.difference(&runs).map(said('-')).chain(runs.difference(&asked).map(said('+'))).collect()
+}
+
+/// Lines that are about something, each with the line that its section begins with.
+fn by_section<'l>(lines: impl Iterator<Item = &'l str>) -> BTreeSet<(String, String)> {
+    let general = ["frr ", "hostname ", "log ", "service ", "no ipv6 forwarding", "no ip forwarding", "domainname "];
+    let (mut found, mut section) = (BTreeSet::new(), String::new());
+    for line in lines {
+        let words = line.trim();
+        if ["exit", "end", ""].contains(&words) || words.starts_with('!') {
+            continue;
+        }
+        if !line.starts_with(' ') {
+            words.clone_into(&mut section);
+            if general.iter().any(|word| words.starts_with(word)) {
+                continue;
+            }
+        }
+        found.insert((section.clone(), words.to_owned()));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_of_several_interfaces_lost_is_seen() {
+        let config =
+            "hostname node1\n!\ninterface core1\n ip ospf area 0\nexit\n!\ninterface core2\n ip ospf area 0\nexit\n";
+        let running =
+            ["frr version 10.3", "interface core2", "exit", "interface core1", " ip ospf area 0", "exit", "end"];
+        let running = running.map(str::to_owned);
+        assert_eq!(differences(config, &running), ["- interface core2: ip ospf area 0"]);
+        let more = [running.as_slice(), &[" ip ospf area 0".to_owned()]].concat();
+        assert_eq!(differences(config, &more), ["- interface core2: ip ospf area 0"]);
+    }
 }

@@ -36,7 +36,9 @@ pub(super) fn networkd(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let mut step = plan.draft(NETWORKD, "have systemd-networkd run");
     step.folder(SETTINGS_FOLDER)?;
     let text = "\n[Network]\n# What FRR and others put there stays.\nManageForeignRoutes=no\n\
-                ManageForeignRoutingPolicyRules=no\n";
+                ManageForeignRoutingPolicyRules=no\n\
+                # Debian 13's, without which a restart of it takes away what FRR's routes lead by.\n\
+                ManageForeignNextHops=no\n";
     let restart = step.file(&Managed::new(SETTINGS, header("#") + text))?;
     step.service(NETWORKD_UNIT, Comes::Running, restart)?;
     // It comes with the unit that was enabled just now.

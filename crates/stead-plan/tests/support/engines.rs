@@ -214,6 +214,18 @@ impl Networks {
                 };
                 self.nic(name).map_or(Err(1), change)
             }
+            ["route", "delete", to, "via", gateway, "dev", dev, "metric", metric] => {
+                let metric: u32 = metric.parse().ok()?;
+                let before = self.routes.len();
+                let is = |route: &Route| {
+                    route.to == *to
+                        && route.gateway.as_deref() == Some(gateway)
+                        && route.dev.as_deref() == Some(dev)
+                        && route.metric == metric
+                };
+                self.routes.retain(|route| !is(route));
+                (self.routes.len() < before).then_some(()).ok_or(2)
+            }
             _ => return None,
         };
         Some(answer)
