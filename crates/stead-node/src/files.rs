@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::io::Errno;
@@ -84,6 +84,43 @@ pub(crate) fn write_new(path: &Utf8Path, content: &[u8], look: Look) -> Result<(
         }
         FileError::of("write", path)(error)
     })
+}
+
+impl Look {
+    /// Whether a file is so.
+    pub(crate) fn is_of(self, there: &fs::Metadata) -> bool {
+        there.mode() & 0o7777 == self.mode && (there.uid(), there.gid()) == self.owner
+    }
+}
+
+/// Makes a symbolic link in the place of whatever file or link is there, at once, and has that on the disk.
+pub(crate) fn make_link(path: &Utf8Path, target: &Utf8Path) -> Result<(), FileError> {
+    create_folder(parent(path), 0o755)?;
+    let beside = beside(path);
+    remove(&beside)?;
+    symlink(target, &beside).map_err(FileError::of("make the link", path))?;
+    replace(&beside, path).inspect_err(|_| drop(fs::remove_file(&beside)))
+}
+
+/// A name that no folder of settings reads: these pass over names with a dot before or an unknown ending.
+pub(crate) fn beside(path: &Utf8Path) -> Utf8PathBuf {
+    path.with_file_name(format!(".{}.stead-new", path.file_name().unwrap_or_default()))
+}
+
+/// What is at a path itself.
+pub(crate) fn look_at(path: &Utf8Path) -> Result<Option<fs::Metadata>, FileError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        there => there.map(Some).map_err(FileError::of("look at", path)),
+    }
+}
+
+/// Whether this is all that is in a file.
+pub(crate) fn has(path: &Utf8Path, there: &fs::Metadata, content: &[u8]) -> Result<bool, FileError> {
+    if there.len() != content.len() as u64 {
+        return Ok(false);
+    }
+    Ok(fs::read(path).map_err(FileError::of("read", path))? == content)
 }
 
 /// Puts what is at `from` in the place of what is at `to`, beside it, and has that on the disk.

@@ -20,6 +20,7 @@ pub mod place;
 pub mod protocol;
 mod read;
 pub mod unfinished;
+pub mod way_back;
 
 #[cfg(test)]
 mod testing;

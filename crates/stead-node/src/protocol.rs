@@ -1,11 +1,14 @@
 //! What stead and its agents say to each other: [`Request`]s there, [`Answer`]s back, each a [frame](crate::frame).
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 use stead_plan::generation::{Generation, Stamp};
 use stead_plan::init::Probed;
 use stead_plan::inventory::{NodeInventory, Questions, Timestamp};
 use stead_plan::op::{Op, OutputKind};
-use stead_plan::step::{Outcome, StepId};
+use stead_plan::step::{Guard, Outcome, StepId};
 use stead_spec::units::NodeName;
 
 /// Of the messages. Both sides are one program, so it differs only when something went wrong.
@@ -70,7 +73,16 @@ pub enum Request {
     /// newer one that is torn.
     Fetch,
     /// Do a step. Wants the lock. Answered by [`Answer::Progress`] any number of times, then [`Answer::Performed`].
+    /// A step with a [guard](Job::guard) that ended well is pending then, until it is confirmed or undone.
     Perform(Box<Job>),
+    /// Which of these addresses can be reached. Answered by [`Answer::Pinged`].
+    Ping(BTreeSet<Ipv4Addr>),
+    /// A guarded step stays. Comes over a new connection, which shows that there can be one, and wants no lock. Answered
+    /// by [`Answer::Confirmed`]; refused if the step has not ended well, or is not pending any more.
+    Confirm(StepId),
+    /// A guarded step is to be undone now. Wants no lock. Answered by [`Answer::Undone`]; refused if the step is not
+    /// pending any more.
+    Undo(StepId),
 }
 
 /// What an agent answers.
@@ -102,6 +114,12 @@ pub enum Answer {
     Progress(String),
     /// To [`Request::Perform`].
     Performed(Performed),
+    /// To [`Request::Ping`]: whether each answered.
+    Pinged(BTreeMap<Ipv4Addr, bool>),
+    /// To [`Request::Confirm`].
+    Confirmed,
+    /// To [`Request::Undo`]: what of it could not be undone, for a person. Empty: the node is as it was.
+    Undone(Vec<String>),
     /// What a tool said, where [`Hello::record`] asked for it. Comes before the answer to what it was run for.
     Recorded(Recording),
     /// It won't, or can't: a whole message for a person.
@@ -117,6 +135,9 @@ pub struct Job {
     pub title: String,
     /// What to do; outputs of earlier steps are put in already.
     pub ops: Vec<Op>,
+    /// The way back, if it has one. What it watches is not the node's business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<Guard>,
 }
 
 /// What came of a step.

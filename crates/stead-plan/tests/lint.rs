@@ -4,7 +4,7 @@
 use stead_plan::inventory::{Mode, Release};
 use stead_plan::op::{Command, Op, OutputKind, Program, Write};
 use stead_plan::plan::{Asked, Plan, Refusal, lint, plan};
-use stead_plan::step::{Destruction, Step, StepId};
+use stead_plan::step::{Destruction, Guard, Step, StepId};
 
 use support::{TOML, fresh, spec};
 
@@ -156,5 +156,41 @@ fn places() {
     });
     breaks("nothing is stead's", |plan| {
         last(plan).ops.push(Op::Link { path: "/usr/x".into(), target: "/etc/x".into() });
+    });
+}
+
+#[test]
+fn ways_back() {
+    // In place of the whole step, so that nothing else of it is in the way.
+    let guarded = |change: fn(&mut Guard, &mut Vec<Op>)| {
+        move |plan: &mut Plan| {
+            let mut guard = Guard {
+                keeps: ["/etc/a".into()].into(),
+                keeps_for_boot: ["/var/lib/engine/db".into()].into(),
+                undo: vec![Program::Networkctl.command().args(["reload"])],
+                within: 120,
+                watches: Vec::new(),
+            };
+            let mut ops = vec![write("/etc/a", "# Managed by stead\n"), Op::Run(Program::Networkctl.command())];
+            change(&mut guard, &mut ops);
+            (last(plan).ops, last(plan).guard) = (ops, Some(guard));
+        }
+    };
+    assert_eq!(breaches(guarded(|_, _| ())), Vec::<String>::new());
+    for within in [0, 3_601] {
+        breaks("is undone after", move |plan| {
+            guarded(|_, _| ())(plan);
+            last(plan).ops.pop();
+            last(plan).guard.as_mut().unwrap().within = within;
+        });
+    }
+    breaks("doesn't keep it", guarded(|guard, _| guard.keeps.clear()));
+    breaks("doesn't keep it", guarded(|_, ops| ops.push(Op::Link { path: "/etc/b".into(), target: "/etc/a".into() })));
+    breaks("isn't plain", guarded(|guard, _| guard.keeps_for_boot.extend(["/etc/../db".into()])));
+    breaks("0 seconds", guarded(|guard, _| guard.undo[0].timeout = 0));
+    let slow = Program::Networkctl.command().timeout(121);
+    breaks("to be undone after 120", move |plan| {
+        guarded(|_, _| ())(plan);
+        last(plan).ops.push(Op::Run(slow));
     });
 }

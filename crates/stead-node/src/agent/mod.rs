@@ -2,7 +2,8 @@
 //!
 //! It answers one request at a time, and goes on hearing and giving signs of life meanwhile. When the connection ends, or
 //! nobody gives a sign of life any more, or a signal says so, it is an orphan: it finishes the command that runs, begins
-//! no other, and ends.
+//! no other, and ends. A guarded step it finishes whole: that may be what ended the connection, and it is undone unless
+//! somebody comes back.
 
 mod session;
 

@@ -12,9 +12,11 @@ use crate::files::FileError;
 use crate::journal::{Journal, Priority};
 use crate::keep::{self, KeepError};
 use crate::lock::Lock;
+use crate::network::ping::ping;
 use crate::perform::perform;
 use crate::place::now;
 use crate::protocol::{Answer, Hello, Job, Kept, Performed, Probe, Request, Role, VERSION};
+use crate::way_back;
 
 /// Why nobody waits for answers any more, once that is so.
 #[derive(Clone, Debug)]
@@ -133,6 +135,21 @@ where
             Request::Lock => self.lock(session),
             Request::Keep(kept) => self.keep(session, *kept).await,
             Request::Perform(job) => self.perform(session, &job).await,
+            Request::Ping(addresses) => {
+                let pinged = self.unless_orphaned(ping(&addresses, &session.runner)).await?;
+                self.say_recordings(session);
+                pinged.map(Answer::Pinged).map_err(|error| error.to_string())
+            }
+            Request::Confirm(step) => {
+                let confirmed = way_back::confirm(&self.agent.place, &session.runner, &step).await;
+                confirmed.map(|()| Answer::Confirmed).map_err(|error| error.told())
+            }
+            Request::Undo(step) => {
+                let why = "undone, since it was asked for";
+                let undone = way_back::undo(&self.agent.place, &session.runner, &step, why).await;
+                self.say_recordings(session);
+                undone.map(Answer::Undone).map_err(|error| error.told())
+            }
         }
     }
 
@@ -208,7 +225,8 @@ where
         let tell = |priority, what: &str| session.journal.tell(priority, what, Some(&step));
         tell(Priority::Info, &format!("begins: {}", job.title));
         let say = |shown| self.say(Answer::Progress(shown));
-        let performed = perform(job, &self.agent.place, &session.runner, || self.orphaned.is(), say).await;
+        let (place, by) = (&self.agent.place, &session.hello.who);
+        let performed = perform(job, place, &session.runner, by, || self.orphaned.is(), say).await;
         let Performed { outcome, .. } = &performed;
         match outcome {
             Outcome::Done => tell(Priority::Info, &format!("done: {}", job.title)),
@@ -230,8 +248,13 @@ where
 /// The least role that may ask for it.
 fn wanted(request: &Request) -> Role {
     match request {
-        Request::Hello(_) | Request::Beat | Request::Look(_) | Request::Probe(_) | Request::Fetch => Role::Observe,
-        Request::Lock | Request::Keep(_) | Request::Perform(_) => Role::Apply,
+        Request::Hello(_)
+        | Request::Beat
+        | Request::Look(_)
+        | Request::Probe(_)
+        | Request::Fetch
+        | Request::Ping(_) => Role::Observe,
+        Request::Lock | Request::Keep(_) | Request::Perform(_) | Request::Confirm(_) | Request::Undo(_) => Role::Apply,
     }
 }
 

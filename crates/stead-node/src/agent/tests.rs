@@ -16,6 +16,7 @@ use crate::protocol::{Hello, Job, Kept, Performed, Role, VERSION};
 use crate::testing::Node;
 
 mod jobs;
+mod way_back;
 
 const CLUSTER: &str = "2f1cbd5e-6c0f-4a53-9d0a-4d6c6f0e7b11";
 
@@ -157,6 +158,7 @@ fn job(ops: Vec<Op>) -> Request {
         step: "host/node1/packages".parse().unwrap(),
         title: "install chrony".into(),
         ops,
+        guard: None,
     }))
 }
 
@@ -206,7 +208,9 @@ async fn a_role_is_kept() {
         let node = Node::new();
         for (role, name) in [(Role::Observe, "observe"), (Role::Operate, "operate")] {
             let mut asking = Asking::greet(&node, hello(role)).await;
-            for request in [Request::Lock, kept(1), job(vec![write_op("/etc/a")])] {
+            for request in
+                [Request::Lock, kept(1), job(vec![write_op("/etc/a")]), way_back::confirm(), way_back::undo()]
+            {
                 let why = asking.refused(request).await;
                 assert_eq!(why, format!("that wants the role `apply`, and this connection has `{name}`"));
             }

@@ -3,6 +3,7 @@
 pub(crate) mod firewall;
 pub(crate) mod links;
 pub(crate) mod ovs;
+pub(crate) mod ping;
 pub mod probe;
 pub(crate) mod routes;
 pub(crate) mod routing;

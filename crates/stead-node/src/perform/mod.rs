@@ -14,11 +14,49 @@ use crate::files::FileError;
 use crate::place::Place;
 use crate::protocol::{Job, Performed};
 use crate::unfinished;
+use crate::way_back::{self, Armed};
 
-/// Does a step, which is [unfinished] until it has ended well. Each operation is told to `say` before it begins; none
-/// begins once `stop` says so.
+/// Does a step at the wish of this person, which is [unfinished] until it has ended well. Each operation is told to `say`
+/// before it begins; none begins once `stop` says so.
+///
+/// One with a guard is done to its end, whatever `stop` says: half of it may be what cuts the node off, and it is undone
+/// unless somebody comes back. If it doesn't end well, it is undone at once.
 pub async fn perform(
     job: &Job,
+    place: &Place,
+    runner: &Runner,
+    by: &str,
+    stop: impl Fn() -> bool,
+    say: impl Fn(String),
+) -> Performed {
+    let Some(guard) = &job.guard else { return perform_marked(job, None, place, runner, stop, say).await };
+    let armed = match way_back::arm(place, runner, &job.step, guard, by).await {
+        Ok(armed) => armed,
+        Err(error) => {
+            let why = format!("not begun, since there is no way back: {}", error.told());
+            return Performed { outcome: Outcome::Failed(why), outputs: Vec::new() };
+        }
+    };
+    let mut performed = perform_marked(job, Some(&armed), place, runner, || false, say).await;
+    let why = match &performed.outcome {
+        Outcome::Done | Outcome::Unchanged => match armed.done().await {
+            Ok(()) => return performed,
+            Err(error) => error.told(),
+        },
+        Outcome::Waiting(why) | Outcome::Failed(why) => why.clone(),
+    };
+    let undone = match armed.undo(runner).await {
+        Ok(rest) => way_back::told(&rest),
+        // It is told above, or it was undone while this was told.
+        Err(error) => error.told(),
+    };
+    performed.outcome = Outcome::Failed(format!("{why}\n{undone}"));
+    performed
+}
+
+async fn perform_marked(
+    job: &Job,
+    armed: Option<&Armed>,
     place: &Place,
     runner: &Runner,
     stop: impl Fn() -> bool,
@@ -31,7 +69,7 @@ pub async fn perform(
     if let Err(outcome) = mark(unfinished::begin).await {
         return Performed { outcome, outputs: Vec::new() };
     }
-    let mut performed = perform_ops(job, place, runner, stop, say).await;
+    let mut performed = perform_ops(job, armed, place, runner, stop, say).await;
     if matches!(performed.outcome, Outcome::Done | Outcome::Unchanged)
         && let Err(outcome) = mark(unfinished::end).await
     {
@@ -42,6 +80,7 @@ pub async fn perform(
 
 async fn perform_ops(
     job: &Job,
+    armed: Option<&Armed>,
     place: &Place,
     runner: &Runner,
     stop: impl Fn() -> bool,
@@ -57,6 +96,15 @@ async fn perform_ops(
             return Performed { outcome: Outcome::Failed(why), outputs };
         }
         say(shown);
+        // It isn't undone in the middle of an operation.
+        let held = match armed {
+            Some(armed) => armed.hold().await.map(Some),
+            None => Ok(None),
+        };
+        let _held = match held {
+            Ok(held) => held,
+            Err(error) => return Performed { outcome: Outcome::Failed(error.told()), outputs },
+        };
         let did = match op {
             Op::Run(command) => run(command, runner, &mut outputs).await,
             Op::Write(file) => write(file, place, runner).await,

@@ -1,7 +1,6 @@
 //! Files, links and folders, so that doing it twice changes nothing the second time.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,7 +10,9 @@ use stead_plan::op::Write;
 use stead_spec::units::Sha256;
 
 use super::OpError;
-use crate::files::{FileError, Look, create_folder, parent, remove, replace, sync_folder, write_new};
+use crate::files::{
+    FileError, Look, beside, create_folder, has, look_at, make_link, parent, remove, replace, sync_folder, write_new,
+};
 use crate::place::{Place, STATE};
 
 /// A file with its content, beside the place that it is to take. It is gone if it doesn't take it.
@@ -36,7 +37,7 @@ pub(super) fn draft(place: &Place, file: &Write) -> Result<Option<Draft>, OpErro
         Some(there) if there.is_dir() => {
             return Err(OpError::InTheWay { path: file.path.to_string(), what: "a folder" });
         }
-        Some(there) if there.is_file() && is_so(&there, look) && has(&at, &there, file.text.as_bytes())? => {
+        Some(there) if there.is_file() && look.is_of(&there) && has(&at, &there, file.text.as_bytes())? => {
             return Ok(None);
         }
         _ => {}
@@ -90,11 +91,7 @@ pub(super) fn link(place: &Place, path: &Utf8Path, target: &Utf8Path) -> Result<
         _ => {}
     }
     keep_before(place, path)?;
-    create_folder(parent(&at), 0o755)?;
-    let beside = beside(&at);
-    remove(&beside)?;
-    symlink(target, &beside).map_err(FileError::of("make the link", &at))?;
-    replace(&beside, &at).inspect_err(|_| drop(fs::remove_file(&beside)))?;
+    make_link(&at, target)?;
     Ok(true)
 }
 
@@ -165,23 +162,6 @@ fn is_marked(text: &str) -> bool {
         || lines.any(|line| line.starts_with(comment) && line.trim_start_matches(comment).starts_with(MARK))
 }
 
-/// A name that no folder of settings reads: these pass over names with a dot before or an unknown ending.
-fn beside(path: &Utf8Path) -> Utf8PathBuf {
-    path.with_file_name(format!(".{}.stead-new", path.file_name().unwrap_or_default()))
-}
-
-/// What is at a path itself.
-fn look_at(path: &Utf8Path) -> Result<Option<fs::Metadata>, FileError> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        there => there.map(Some).map_err(FileError::of("look at", path)),
-    }
-}
-
-fn is_so(there: &fs::Metadata, look: Look) -> bool {
-    there.mode() & 0o7777 == look.mode && (there.uid(), there.gid()) == look.owner
-}
-
 /// What is in a file, which is nothing if it isn't there; `None` if something else is.
 fn content(path: &Utf8Path) -> Result<Option<Vec<u8>>, FileError> {
     match look_at(path)? {
@@ -189,11 +169,4 @@ fn content(path: &Utf8Path) -> Result<Option<Vec<u8>>, FileError> {
         Some(there) if there.is_file() => Ok(Some(fs::read(path).map_err(FileError::of("read", path))?)),
         Some(_) => Ok(None),
     }
-}
-
-fn has(path: &Utf8Path, there: &fs::Metadata, content: &[u8]) -> Result<bool, FileError> {
-    if there.len() != content.len() as u64 {
-        return Ok(false);
-    }
-    Ok(fs::read(path).map_err(FileError::of("read", path))? == content)
 }

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use super::{Block, Plan};
 use crate::MARK;
 use crate::op::{Argument, Command, Op, OutputKind, Write};
-use crate::step::{Step, StepId};
+use crate::step::{Guard, Step, StepId};
 
 /// A promise that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub fn lint(plan: &Plan) -> Vec<Breach> {
         for op in &step.ops {
             one(op, step, &given, &mut wrong);
         }
+        if let Some(guard) = &step.guard {
+            way_back(guard, step, &given, &mut wrong);
+        }
         given.extend(outputs(step).map(|kind| (&step.id, kind)));
         done.insert(&step.id);
     }
@@ -91,6 +94,31 @@ fn one(op: &Op, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mu
     }
 }
 
+/// A way back leads back: all that is changed is kept, and nothing keeps it from being undone in time.
+fn way_back(guard: &Guard, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mut impl FnMut(String)) {
+    if guard.within == 0 || guard.within > LONGEST {
+        wrong(format!("is undone after {} seconds", guard.within));
+    }
+    for of in &guard.undo {
+        command(of, step, given, wrong);
+    }
+    for path in guard.keeps.iter().chain(&guard.keeps_for_boot) {
+        plain(path, wrong);
+    }
+    for op in &step.ops {
+        match op {
+            Op::Write(Write { path, .. }) | Op::Link { path, .. } if !guard.keeps.contains(path) => {
+                wrong(format!("changes {path}, and its way back doesn't keep it"));
+            }
+            // The node undoes nothing in the middle of a command.
+            Op::Run(of) if of.timeout > guard.within => {
+                wrong(format!("gives `{of}` {} seconds, and is to be undone after {}", of.timeout, guard.within));
+            }
+            _ => {}
+        }
+    }
+}
+
 fn command(of: &Command, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mut impl FnMut(String)) {
     if of.timeout == 0 || of.timeout > LONGEST {
         wrong(format!("gives `{of}` {} seconds", of.timeout));
@@ -107,12 +135,18 @@ fn command(of: &Command, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, w
 }
 
 fn place(path: &Utf8Path, wrong: &mut impl FnMut(String)) {
-    let plain = path.is_absolute() && path.components().all(|part| !matches!(part.as_str(), ".." | "."));
-    if !plain || path.as_str().contains("/./") {
-        wrong(format!("has the path {path}, which isn't plain"));
-    } else if !PLACES.iter().any(|place| path.starts_with(place)) {
+    if plain(path, wrong) && !PLACES.iter().any(|place| path.starts_with(place)) {
         wrong(format!("writes {path}, where nothing is stead's"));
     }
+}
+
+fn plain(path: &Utf8Path, wrong: &mut impl FnMut(String)) -> bool {
+    let plain = path.is_absolute() && path.components().all(|part| !matches!(part.as_str(), ".." | "."));
+    let plain = plain && !path.as_str().contains("/./");
+    if !plain {
+        wrong(format!("has the path {path}, which isn't plain"));
+    }
+    plain
 }
 
 /// Whether a file says whose it is: in its first line, or around stead's lines. JSON has no room for it.

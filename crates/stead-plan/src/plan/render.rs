@@ -260,6 +260,14 @@ fn body(step: &Step, detail: Detail) -> Vec<Line> {
             Op::Folder { path, mode } => lines.push(action("makes", format!("{path}{}", permissions(*mode, 0o755)))),
         }
     }
+    if let Some(guard) = &step.guard {
+        let unless = format!("undone by itself after {} s, unless a new connection confirms it", guard.within);
+        lines.push((6, Tone::Caution, unless));
+        if detail == Detail::Texts {
+            let shown = guard.undo.iter().flat_map(command);
+            lines.extend(shown.map(|line| (8, Tone::Reason, format!("| {line}"))));
+        }
+    }
     lines
 }
 

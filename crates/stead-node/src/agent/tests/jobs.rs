@@ -117,7 +117,7 @@ async fn a_step_is_for_one_node() {
         let mut asking = Asking::hold(&node).await;
         let step = "host/node2/packages".parse().unwrap();
         let ops = vec![write_op("/etc/a")];
-        let why = asking.refused(Request::Perform(Box::new(Job { step, title: "x".into(), ops }))).await;
+        let why = asking.refused(Request::Perform(Box::new(Job { step, title: "x".into(), ops, guard: None }))).await;
         assert_eq!(why, "the step host/node2/packages is not for this node, which is node1");
         assert_eq!(node.list("/etc"), [""; 0]);
     })

@@ -60,7 +60,12 @@ fn slots(steps: &[Step]) -> BTreeMap<(Layer, &str), usize> {
 }
 
 fn same(one: &Step, other: &Step) -> bool {
-    one.title == other.title && one.why == other.why && one.ops == other.ops && one.destroys == other.destroys
+    let within = |step: &Step| step.guard.as_ref().map(|guard| guard.within);
+    one.title == other.title
+        && one.why == other.why
+        && one.ops == other.ops
+        && one.destroys == other.destroys
+        && within(one) == within(other)
 }
 
 /// What is said of nodes, each once: `node1, node2`, and what. In the order of first words.
