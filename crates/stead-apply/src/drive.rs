@@ -3,6 +3,7 @@
 //! A step that fails, waits or is lost stops only what comes after it; all else goes on, so that one apply does as much
 //! as can be done, and the next one finishes the job.
 
+mod guarded;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use stead_spec::units::{NodeName, Sha256};
 use tokio::sync::watch;
 
 use crate::lock::{self, Lease, NotHeld, refused};
-use crate::reach::Link;
+use crate::reach::{Link, Reach};
 use run::Run;
 
 pub use verify::{Remains, Verdict, verify};
@@ -121,25 +122,28 @@ pub enum NotApplied {
     OtherGeneration,
 }
 
-/// Holds the nodes of a cluster that has `nodes` of them, and drives a plan.
+/// Holds the nodes of a cluster that has `nodes` of them, and drives a plan. After steps that may cut their nodes off,
+/// these are reached anew.
 ///
 /// # Errors
 /// Nothing was done.
-pub async fn apply<L: Link>(
-    links: BTreeMap<NodeName, L>,
+pub async fn apply<R: Reach>(
+    reach: &R,
+    links: BTreeMap<NodeName, R::Link>,
     nodes: usize,
     order: Order<'_>,
     on: &mut dyn FnMut(Event),
 ) -> Result<Applied, NotApplied> {
-    perform(lock::hold(links, nodes).await?, order, on).await
+    perform(reach, lock::hold(links, nodes).await?, order, on).await
 }
 
 /// Drives a plan on nodes that are held already, so that one may have looked at them again before.
 ///
 /// # Errors
 /// Nothing was done.
-pub async fn perform<L: Link>(
-    mut lease: Lease<L>,
+pub async fn perform<R: Reach>(
+    reach: &R,
+    mut lease: Lease<R::Link>,
     order: Order<'_>,
     on: &mut dyn FnMut(Event),
 ) -> Result<Applied, NotApplied> {
@@ -174,7 +178,7 @@ pub async fn perform<L: Link>(
         let why = format!("only {have} of {} nodes keep it, and a step wants a majority", lease.nodes);
         run.block_all(&Because::NotKept(why));
     }
-    let steps = run.all(&stop, on).await;
+    let steps = run.all(reach, &stop, on).await;
     Ok(Applied { kept, steps })
 }
 

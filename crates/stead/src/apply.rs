@@ -97,7 +97,7 @@ async fn apply(
         let _ = note(&mut journal, &plan, &event);
     };
     let applied = tokio::select! {
-        applied = drive::perform(lease, order, on) => applied,
+        applied = drive::perform(cluster.reach(), lease, order, on) => applied,
         left = stop_on_signal(stopper) => return Err(left),
     };
     drop(progress);

@@ -125,6 +125,11 @@ impl Cluster {
         Ok(inventory)
     }
 
+    /// The way to its nodes.
+    pub(crate) fn reach(&self) -> &Ssh {
+        &self.ssh
+    }
+
     /// What a node keeps, if it can be asked.
     pub(crate) async fn fetch(&self, node: &NodeName) -> Option<Kept> {
         let mut link = self.ssh.link(node, Role::Observe).await.ok()?;

@@ -20,6 +20,7 @@ mod print;
 mod progress;
 mod run;
 mod schema;
+mod way_back;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,9 @@ enum Command {
     /// This program on a node, started by stead over ssh.
     #[command(hide = true)]
     Agent,
+    /// Undo a step on this node that nobody has confirmed, started by systemd.
+    #[command(hide = true)]
+    WayBack(way_back::Arguments),
 }
 
 /// Wrong usage, as in DESIGN.md; clap's own number for it is 2, which means "differs" here.
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
         Command::Node(arguments) => node::run(&arguments, &mut printer),
         Command::Network(arguments) => network::run(&arguments, &mut printer),
         Command::Agent => agent::run(&mut printer),
+        Command::WayBack(arguments) => way_back::run(&arguments, &mut printer),
         Command::Check(arguments) => check::run(&arguments, &mut printer),
         Command::Schema(arguments) => schema::run(&arguments, &mut printer).map(|()| ExitCode::SUCCESS),
         Command::Keys(arguments) => keys::run(&arguments, &mut printer),

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use stead_node::protocol::{Answer, Job, Performed, Request};
-use stead_plan::op::{Argument, Command, Op, OutputRef};
+use stead_plan::op::{Argument, Command, Op, OutputKind, OutputRef};
 use stead_plan::plan::Plan;
 use stead_plan::step::{Outcome, Step, StepId};
 use stead_spec::units::NodeName;
 use tokio::sync::watch;
 
-use super::{Because, Ended, Event};
+use super::{Because, Ended, Event, guarded};
 use crate::lock::refused;
-use crate::reach::{Link, Lost};
+use crate::reach::{Link, Reach};
 
 /// The steps of one apply, while they are done.
 pub(super) struct Run<'a, L> {
@@ -28,13 +28,16 @@ pub(super) struct Run<'a, L> {
 }
 
 /// Who is told. Steps that run at the same time share it.
-type On<'a> = RefCell<&'a mut dyn FnMut(Event)>;
+pub(super) type On<'a> = RefCell<&'a mut dyn FnMut(Event)>;
 
-/// A step that ended, and the connection that it was done over.
-struct Ending<'a, L> {
-    step: &'a StepId,
-    link: L,
-    answer: Result<Answer, Lost>,
+/// A step that ended.
+pub(super) struct Ending<'a, L> {
+    pub(super) step: &'a StepId,
+    pub(super) ended: Ended,
+    /// What it found out.
+    pub(super) outputs: Vec<(OutputKind, String)>,
+    /// The connection to its node, or why nothing more is begun there.
+    pub(super) link: Result<L, String>,
 }
 
 impl<'a, L: Link> Run<'a, L> {
@@ -65,8 +68,9 @@ impl<'a, L: Link> Run<'a, L> {
     }
 
     /// Does all that can be done.
-    pub(super) async fn all(
+    pub(super) async fn all<R: Reach<Link = L>>(
         mut self,
+        reach: &R,
         stop: &watch::Receiver<bool>,
         on: &mut dyn FnMut(Event),
     ) -> BTreeMap<StepId, Ended> {
@@ -75,8 +79,8 @@ impl<'a, L: Link> Run<'a, L> {
         loop {
             self.give_up(*stop.borrow(), &on);
             while let Some((step, link, job)) = self.next() {
-                tell(&on, Event::Started(step.clone()));
-                running.push(perform(step, link, job, &on));
+                tell(&on, Event::Started(step.id.clone()));
+                running.push(perform(reach, step, link, job, &on));
             }
             match running.next().await {
                 Some(ending) => self.take(ending, &on),
@@ -114,7 +118,7 @@ impl<'a, L: Link> Run<'a, L> {
         if let Some(before) = step.after.iter().find(badly) {
             return Some(Because::After(before.clone()));
         }
-        let missing = step.ops.iter().filter_map(commands).flat_map(wanted).find(|output| {
+        let missing = outputs(step).find(|output| {
             // Until its step has ended, it may come.
             !self.outputs.contains_key(output) && !self.is_coming(&output.step)
         });
@@ -126,53 +130,51 @@ impl<'a, L: Link> Run<'a, L> {
     }
 
     /// The next step that can begin.
-    fn next(&mut self) -> Option<(&'a StepId, L, Job)> {
+    fn next(&mut self) -> Option<(&'a Step, L, Job)> {
         let index = self.pending.iter().position(|step| {
-            let outputs = step.ops.iter().filter_map(commands).flat_map(wanted);
             self.free.contains_key(&step.id.node)
                 && !step.after.iter().any(|id| self.is_coming(id))
-                && outputs.into_iter().all(|output| self.outputs.contains_key(output))
+                && outputs(step).all(|output| self.outputs.contains_key(output))
         })?;
         let step = self.pending.remove(index);
         let link = self.free.remove(&step.id.node)?;
         self.running.insert(&step.id);
         let ops = step.ops.iter().map(|op| self.substituted(op)).collect();
-        Some((&step.id, link, Job { step: step.id.clone(), title: step.title.clone(), ops }))
+        let guard = step.guard.clone().map(|mut guard| {
+            guard.undo.iter_mut().for_each(|command| self.substitute(command));
+            guard
+        });
+        Some((step, link, Job { step: step.id.clone(), title: step.title.clone(), ops, guard }))
     }
 
     fn substituted(&self, op: &Op) -> Op {
         let mut op = op.clone();
-        let command = match &mut op {
-            Op::Run(command) => Some(command),
-            Op::Write(write) => write.checked_by.as_mut(),
-            Op::Link { .. } | Op::Folder { .. } => None,
-        };
-        for argument in command.into_iter().flat_map(|command| &mut command.arguments) {
+        match &mut op {
+            Op::Run(command) => self.substitute(command),
+            Op::Write(write) => write.checked_by.iter_mut().for_each(|command| self.substitute(command)),
+            Op::Link { .. } | Op::Folder { .. } => {}
+        }
+        op
+    }
+
+    fn substitute(&self, command: &mut Command) {
+        for argument in &mut command.arguments {
             if let Argument::Output(output) = argument
                 && let Some(text) = self.outputs.get(output)
             {
                 *argument = Argument::Text(text.clone());
             }
         }
-        op
     }
 
-    fn take(&mut self, Ending { step, link, answer }: Ending<'a, L>, on: &On<'_>) {
+    fn take(&mut self, Ending { step, ended, outputs, link }: Ending<'a, L>, on: &On<'_>) {
         self.running.remove(step);
-        let ended = match answer {
-            Ok(Answer::Performed(Performed { outcome, outputs })) => {
-                let of = |(kind, text)| (OutputRef { step: step.clone(), kind }, text);
-                self.outputs.extend(outputs.into_iter().map(of));
-                Ended::Outcome(outcome)
-            }
-            Ok(answer) => Ended::Outcome(Outcome::Failed(refused(answer))),
-            Err(lost) => {
-                self.block(&step.node, Because::Node(format!("the connection was lost: {}", lost.why)));
-                self.end(step, Ended::Lost(lost.why), on);
-                return;
-            }
-        };
-        self.free.insert(step.node.clone(), link);
+        let of = |(kind, text)| (OutputRef { step: step.clone(), kind }, text);
+        self.outputs.extend(outputs.into_iter().map(of));
+        match link {
+            Ok(link) => drop(self.free.insert(step.node.clone(), link)),
+            Err(why) => self.block(&step.node, Because::Node(why)),
+        }
         self.end(step, ended, on);
     }
 
@@ -182,17 +184,39 @@ impl<'a, L: Link> Run<'a, L> {
     }
 }
 
-async fn perform<'a, L: Link>(step: &'a StepId, mut link: L, job: Job, on: &On<'_>) -> Ending<'a, L> {
-    let mut said = |answer| match answer {
+async fn perform<'a, R: Reach>(
+    reach: &R,
+    step: &'a Step,
+    mut link: R::Link,
+    job: Job,
+    on: &On<'_>,
+) -> Ending<'a, R::Link> {
+    let id = &step.id;
+    if let Some(guard) = &step.guard {
+        // It is large, and few steps have one.
+        return Box::pin(guarded::perform(reach, id, guard, link, job, on)).await;
+    }
+    let (ended, outputs, link) = match link.ask(Request::Perform(Box::new(job)), &mut said(id, on)).await {
+        Ok(Answer::Performed(Performed { outcome, outputs })) => (Ended::Outcome(outcome), outputs, Ok(link)),
+        Ok(answer) => (Ended::Outcome(Outcome::Failed(refused(answer))), Vec::new(), Ok(link)),
+        Err(lost) => {
+            let why = format!("the connection was lost: {}", lost.why);
+            (Ended::Lost(lost.why), Vec::new(), Err(why))
+        }
+    };
+    Ending { step: id, ended, outputs, link }
+}
+
+/// What an agent says on the way to an answer, told of that step.
+pub(super) fn said<'s, 'o>(step: &'s StepId, on: &'s On<'o>) -> impl FnMut(Answer) + use<'s, 'o> {
+    move |answer| match answer {
         Answer::Progress(text) => tell(on, Event::Progress(step.clone(), text)),
         Answer::Recorded(recording) => tell(on, Event::Recorded(step.clone(), recording)),
         _ => {}
-    };
-    let answer = link.ask(Request::Perform(Box::new(job)), &mut said).await;
-    Ending { step, link, answer }
+    }
 }
 
-fn tell(on: &On<'_>, event: Event) {
+pub(super) fn tell(on: &On<'_>, event: Event) {
     (*on.borrow_mut())(event);
 }
 
@@ -202,6 +226,12 @@ fn commands(op: &Op) -> Option<&Command> {
         Op::Write(write) => write.checked_by.as_ref(),
         Op::Link { .. } | Op::Folder { .. } => None,
     }
+}
+
+/// What a step wants to know, for itself and for its way back.
+fn outputs(step: &Step) -> impl Iterator<Item = &OutputRef> {
+    let undo = step.guard.iter().flat_map(|guard| &guard.undo);
+    step.ops.iter().filter_map(commands).chain(undo).flat_map(wanted)
 }
 
 fn wanted(command: &Command) -> impl Iterator<Item = &OutputRef> {

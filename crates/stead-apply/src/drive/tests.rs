@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use stead_node::protocol::{self, Answer, Job, Kept, Performed, Request};
+use stead_node::protocol::{self, Answer, Job, Kept, Performed, Request, Role};
 use stead_plan::generation::Generation;
 use stead_plan::inventory::Timestamp;
 use stead_plan::op::{Argument, Op, OutputKind, OutputRef, Program};
@@ -13,7 +13,9 @@ use tokio::sync::watch;
 
 use super::{Applied, Because, Ended, Event, NotApplied, Order, Verdict, apply, verify};
 use crate::lock::NotHeld;
-use crate::reach::{Link, Lost};
+use crate::reach::{Link, Lost, Reach};
+
+mod guarded;
 
 /// What nodes do when they are asked, and what they were asked.
 #[derive(Default)]
@@ -26,15 +28,30 @@ struct Cluster {
     /// `+` begins, `-` ends.
     log: Vec<String>,
     jobs: Vec<Job>,
+    network: guarded::Network,
 }
 
 struct Node(NodeName, Rc<RefCell<Cluster>>);
+
+/// The way to them.
+struct Way(Rc<RefCell<Cluster>>);
+
+impl Reach for Way {
+    type Link = Node;
+
+    async fn link(&self, node: &NodeName, role: Role) -> Result<Node, Lost> {
+        guarded::link(&self.0, node, role).map(|()| Node(node.clone(), self.0.clone()))
+    }
+}
 
 impl Link for Node {
     async fn ask(&mut self, request: Request, said: &mut dyn FnMut(Answer)) -> Result<Answer, Lost> {
         let Self(node, cluster) = self;
         match request {
-            Request::Lock => Ok(cluster.borrow().held.get(node).cloned().map_or(Answer::Locked, Answer::Held)),
+            Request::Lock => {
+                guarded::at_lock(cluster, node);
+                Ok(cluster.borrow().held.get(node).cloned().map_or(Answer::Locked, Answer::Held))
+            }
             Request::Fetch => Ok(Answer::Fetched(cluster.borrow().keeps.get(node).cloned().map(Box::new))),
             Request::Keep(_) if cluster.borrow().refuses_to_keep.contains(node) => {
                 Ok(Answer::Refused("the disk is full".to_owned()))
@@ -55,7 +72,7 @@ impl Link for Node {
                 cluster.jobs.push(*job);
                 ending.unwrap_or(Ok(performed(Outcome::Done))).map(Answer::Performed)
             }
-            other => panic!("{other:?}"),
+            other => guarded::answer(cluster, node, other),
         }
     }
 }
@@ -132,7 +149,7 @@ async fn run_until(
 ) -> Result<Applied, NotApplied> {
     let links = nodes.iter().map(|node| (name(node), Node(name(node), cluster.clone()))).collect();
     let kept = plan.keep.as_ref().map(|keep| kept(keep.number, keep.digest.clone()));
-    apply(links, 3, Order { plan, digest: &digest('a'), kept, stop }, on).await
+    apply(&Way(cluster.clone()), links, 3, Order { plan, digest: &digest('a'), kept, stop }, on).await
 }
 
 const ALL: [&str; 3] = ["node1", "node2", "node3"];

@@ -246,7 +246,7 @@ async fn session(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, 
     let order = Order { plan: &plan, digest: &texts.digest, kept, stop };
     let nodes = planner.nodes().len();
     let mut events = Vec::new();
-    let applied = match drive::apply(links, nodes, order, &mut |event| events.push(event)).await {
+    let applied = match drive::apply(&reach, links, nodes, order, &mut |event| events.push(event)).await {
         Ok(applied) => applied,
         Err(error) => return Round::Refused(error),
     };

@@ -300,6 +300,11 @@ impl Link for SimLink {
                 Ok(Answer::Fetched(kept.map(Box::new)))
             }
             Request::Perform(job) => self.perform(*job, said).await,
+            Request::Ping(addresses) => {
+                Ok(Answer::Pinged(addresses.into_iter().map(|address| (address, true)).collect()))
+            }
+            Request::Confirm(_) => Ok(Answer::Confirmed),
+            Request::Undo(_) => Ok(Answer::Undone(Vec::new())),
             other => panic!("the simulator doesn't know {other:?}"),
         }
     }
