@@ -24,7 +24,7 @@ const DATABASE: &str = "/var/lib/openvswitch/conf.db";
 const BLOCK: Block = Block("interfaces");
 
 /// How long the node waits for the confirmation, in seconds: connecting anew takes one or two, routing some more.
-const WITHIN: u32 = 120;
+const WITHIN: u32 = 60;
 
 /// How long devices may take to have their addresses, in seconds. The carrier of a NIC that was off takes three.
 const COME_UP: u32 = 20;

@@ -107,7 +107,8 @@ pub(super) fn transaction(from: &Ovs, to: &Ovs, remove: bool) -> (Vec<String>, V
         }
         let empty = Bridge::default();
         bridge(&mut words, name, now.unwrap_or(&empty), want);
-        for (port_name, port) in &want.ports {
+        // A bridge's own port comes and goes with it.
+        for (port_name, port) in want.ports.iter().filter(|(port, _)| *port != name) {
             let before = now.and_then(|bridge| bridge.ports.get(port_name));
             ports(&mut words, name, port_name, before, port);
         }
