@@ -22,8 +22,8 @@ use planner::Planner;
 
 pub(crate) use block::Block;
 pub use lint::{Breach, lint};
-pub(crate) use render::list;
 pub use render::{Detail, Tone};
+pub(crate) use render::{list, wrap_at};
 
 /// What is asked: the spec, and what the texts are that it came from.
 #[derive(Clone, Copy, Debug)]

@@ -130,6 +130,26 @@ impl Cluster {
         &self.ssh
     }
 
+    /// Looks again, also at nodes that had no connection: they may be back.
+    pub(crate) async fn keep_looking(&self, looked: &mut Looked, role: Role) -> anyhow::Result<()> {
+        let missing = self.questions.iter().filter(|(node, _)| !looked.links.contains_key(*node));
+        let missing: BTreeMap<_, _> = missing.map(|(node, questions)| (node.clone(), questions.clone())).collect();
+        let mut recorder = Recorder::new(self.record.as_deref());
+        let mut on = |node: &NodeName, event: GatherEvent| {
+            if let GatherEvent::Recorded(recording) = event {
+                recorder.keep(node, &recording);
+            }
+        };
+        let again = self.look_again(&mut looked.links);
+        let anew = gather::gather(&self.ssh, &missing, role, &now, &mut on);
+        let (inventory, (found, links)) = tokio::join!(again, anew);
+        recorder.result()?;
+        looked.inventory = inventory?;
+        looked.inventory.nodes.extend(found.nodes);
+        looked.links.extend(links);
+        Ok(())
+    }
+
     /// What a node keeps, if it can be asked.
     pub(crate) async fn fetch(&self, node: &NodeName) -> Option<Kept> {
         let mut link = self.ssh.link(node, Role::Observe).await.ok()?;

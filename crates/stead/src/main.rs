@@ -20,6 +20,8 @@ mod print;
 mod progress;
 mod run;
 mod schema;
+
+mod status;
 mod way_back;
 
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Do what the plan says, and look whether it is so.
     Apply(apply::Arguments),
+    /// How the cluster does: what is wrong, the worst first, each with its next step. Changes nothing.
+    Status(status::Arguments),
     /// Fetch the cluster file and the sealed secrets from a node: a lost laptop loses nothing.
     Adopt(adopt::Arguments),
     /// What was applied from this computer, and how it went.
@@ -87,6 +91,7 @@ fn main() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments, &mut printer),
         Command::Plan(arguments) => plan::run(&arguments, &mut printer),
         Command::Apply(arguments) => apply::run(&arguments, &mut printer),
+        Command::Status(arguments) => status::run(&arguments, &mut printer),
         Command::Adopt(arguments) => adopt::run(&arguments, &mut printer),
         Command::Log(arguments) => log::run(&arguments, &mut printer),
         Command::Node(arguments) => node::run(&arguments, &mut printer),

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 #[derive(Debug)]
 pub(crate) struct Printer {
     color: bool,
+    terminal: bool,
     out: io::Stdout,
     err: io::Stderr,
 }
@@ -26,7 +27,8 @@ impl Default for Printer {
     fn default() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let (out, err) = (io::stdout(), io::stderr());
-        Self { color: wanted && out.is_terminal(), out, err }
+        let terminal = out.is_terminal();
+        Self { color: wanted && terminal, terminal, out, err }
     }
 }
 
@@ -34,6 +36,17 @@ impl Printer {
     /// Whether data is shown in colours.
     pub(crate) fn colored(&self) -> bool {
         self.color
+    }
+
+    /// Whether data goes to a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Data in place of everything that a terminal shows.
+    pub(crate) fn screen(&mut self, text: impl Display) {
+        // To the top left, and clear from there on: as one text, so that nothing flickers.
+        let _ = write!(self.out, "\x1b[H\x1b[J{text}").and_then(|()| self.out.flush());
     }
 
     /// A line of data.

@@ -20,7 +20,7 @@ const ASKS: &str = "30";
 
 /// The clocks of the nodes that answered, beside each other.
 #[derive(Debug)]
-pub(super) struct Clocks {
+pub(crate) struct Clocks {
     /// What most of them say, in milliseconds ahead of ours.
     median: i64,
     /// By how much each is ahead of that, where it is more than it may be.
@@ -32,7 +32,7 @@ pub(super) struct Clocks {
 
 impl Clocks {
     /// Compares them. Of an even number, ours counts too, so that one of two can be called wrong.
-    pub(super) fn new<'c>(clocks: impl Iterator<Item = (&'c NodeName, &'c Clock)>) -> Self {
+    pub(crate) fn new<'c>(clocks: impl Iterator<Item = (&'c NodeName, &'c Clock)>) -> Self {
         let clocks: Vec<_> = clocks.collect();
         let mut ahead: Vec<i64> = clocks.iter().map(|(_, clock)| clock.ahead).collect();
         if ahead.len().is_multiple_of(2) {
@@ -56,7 +56,7 @@ impl Clocks {
     }
 
     /// By how many milliseconds a node's clock is ahead of the others, if that is too much.
-    pub(super) fn off(&self, node: &NodeName) -> Option<i64> {
+    pub(crate) fn off(&self, node: &NodeName) -> Option<i64> {
         self.off.get(node).copied()
     }
 
@@ -98,7 +98,7 @@ pub(super) fn clock(plan: &mut NodePlan<'_, '_>, clocks: &Clocks, addresses: &Ad
 }
 
 /// A length of time in milliseconds, in its largest unit.
-fn span(milliseconds: i64) -> String {
+pub(crate) fn span(milliseconds: i64) -> String {
     let seconds = milliseconds.unsigned_abs() / 1_000;
     match seconds {
         172_800.. => format!("{} days", seconds / 86_400),

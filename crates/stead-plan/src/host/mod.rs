@@ -20,7 +20,7 @@ use crate::inventory::Questions;
 use crate::plan::planner::Planner;
 use crate::step::Layer;
 use addresses::Addresses;
-use clock::Clocks;
+pub(crate) use clock::{Clocks, span};
 
 /// What a node must be asked for this layer.
 pub(crate) fn questions(spec: &Spec, _node: &Node, out: &mut Questions) {

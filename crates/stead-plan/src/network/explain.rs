@@ -95,7 +95,8 @@ fn setting(spec: &Spec, switch: &SwitchName) -> SwitchSetting {
     SwitchSetting { switch: switch.clone(), mtu, frame: u32::from(mtu) + FRAME, ports, others }
 }
 
-fn is_on(network: &Network, switch: &SwitchName) -> bool {
+/// Whether a network goes over a switch itself.
+pub(crate) fn is_on(network: &Network, switch: &SwitchName) -> bool {
     matches!(&network.carrier, Carrier::Switches { switches, .. } if switches.contains(switch))
 }
 
@@ -107,7 +108,7 @@ fn vlan(network: &Network) -> Option<Vlan> {
 }
 
 /// Whether a node needs a network: machines may come to run on it, or it has an address there.
-fn reaches(network: &Network, node: &Node) -> bool {
+pub(crate) fn reaches(network: &Network, node: &Node) -> bool {
     !node.arbiter || network.addresses.contains_key(&node.name)
 }
 

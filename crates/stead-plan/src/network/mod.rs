@@ -26,6 +26,7 @@ use crate::inventory::Questions;
 use crate::plan::planner::{Hidden, Planner};
 use crate::step::Layer;
 use layout::Layout;
+pub(crate) use layout::{OWN, core_device};
 
 /// A restart of these takes the nodes' networks away for seconds.
 pub(crate) const HELD: Held = Held {

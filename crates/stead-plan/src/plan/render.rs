@@ -12,8 +12,8 @@ use crate::inventory::Mode;
 use crate::op::Op;
 use crate::step::Step;
 use groups::{Group, groups, told_together};
-pub(crate) use lines::list;
 use lines::{command, wrap};
+pub(crate) use lines::{list, wrap_at};
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

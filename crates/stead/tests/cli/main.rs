@@ -5,6 +5,7 @@ mod check;
 mod keys;
 mod network;
 mod schema;
+mod status;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

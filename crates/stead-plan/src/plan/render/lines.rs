@@ -9,7 +9,12 @@ const WIDTH: usize = 110;
 
 /// A text in lines that fit behind an indent.
 pub(super) fn wrap(text: &str, indent: usize) -> Vec<String> {
-    fill(text.split(' ').map(str::to_owned), WIDTH.saturating_sub(indent))
+    wrap_at(text, WIDTH.saturating_sub(indent))
+}
+
+/// A text in lines of at most so many columns.
+pub(crate) fn wrap_at(text: &str, width: usize) -> Vec<String> {
+    fill(text.split(' ').map(str::to_owned), width)
 }
 
 /// A command as one could paste it, in lines that fit.

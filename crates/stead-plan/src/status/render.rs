@@ -1,0 +1,206 @@
+//! A status as a person reads it.
+
+use std::fmt::Write as _;
+
+use stead_spec::units::SwitchName;
+use stead_spec::words::count;
+
+use super::{Answer, Finding, LinkStatus, NodeStatus, Path, Severity, Status};
+use crate::plan::{Tone, wrap_at};
+
+/// How many columns a line has at most.
+const WIDTH: usize = 100;
+
+/// How a part of the text is given its colour.
+type Paint<'a> = &'a dyn Fn(Tone, &str) -> String;
+
+impl Status {
+    /// The status as `stead status` prints it. `paint` may add colours; it gets no line breaks, and everything can be
+    /// understood without them.
+    pub fn render(&self, paint: Paint<'_>) -> String {
+        let mut page = Page { text: String::new(), paint };
+        let tone = self.findings.first().map_or(Tone::Heading, |worst| tone(worst.severity));
+        page.line("", tone, &self.summary());
+        for severity in [Severity::Bad, Severity::Unknown, Severity::Warn] {
+            page.findings(severity, self.findings.iter().filter(|finding| finding.severity == severity));
+        }
+        page.table(self);
+        page.text
+    }
+
+    /// The status in one line: `home: 3 nodes, 1 thing bad, 2 to look at`.
+    pub fn summary(&self) -> String {
+        let number = |severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
+        let mut parts = vec![format!("{}: {}", self.name, count(self.nodes.len(), "node"))];
+        match number(Severity::Bad) {
+            0 => {}
+            bad => parts.push(format!("{} bad", count(bad, "thing"))),
+        }
+        match number(Severity::Unknown) {
+            0 => {}
+            unknown => parts.push(format!("{unknown} unknown")),
+        }
+        match number(Severity::Warn) {
+            0 => {}
+            warn => parts.push(format!("{warn} to look at")),
+        }
+        if parts.len() == 1 {
+            parts.push("well".to_owned());
+        }
+        parts.join(", ")
+    }
+}
+
+/// `10 Gbit/s`, of Mbit/s.
+pub(super) fn speed(megabits: u32) -> String {
+    match (megabits / 1_000, megabits % 1_000 / 100) {
+        (0, _) => format!("{megabits} Mbit/s"),
+        (whole, 0) => format!("{whole} Gbit/s"),
+        (whole, tenths) => format!("{whole}.{tenths} Gbit/s"),
+    }
+}
+
+fn tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Bad => Tone::Danger,
+        Severity::Unknown | Severity::Warn => Tone::Caution,
+    }
+}
+
+fn icon(severity: Option<Severity>) -> char {
+    match severity {
+        None => '✓',
+        Some(Severity::Bad) => '✗',
+        Some(Severity::Unknown) => '?',
+        Some(Severity::Warn) => '!',
+    }
+}
+
+struct Page<'p> {
+    text: String,
+    paint: Paint<'p>,
+}
+
+/// A part of the table, and what it is.
+type Cell = (Tone, String);
+
+impl Page<'_> {
+    fn line(&mut self, before: &str, tone: Tone, text: &str) {
+        let _ = writeln!(self.text, "{before}{}", (self.paint)(tone, text));
+    }
+
+    fn findings<'s>(&mut self, severity: Severity, findings: impl Iterator<Item = &'s Finding>) {
+        let heading = match severity {
+            Severity::Bad => "bad",
+            Severity::Unknown => "unknown",
+            Severity::Warn => "to look at",
+        };
+        for (number, finding) in findings.enumerate() {
+            if number == 0 {
+                self.text.push('\n');
+                self.line("", Tone::Heading, heading);
+            }
+            self.wrapped(&format!("  {} ", icon(Some(severity))), tone(severity), &finding.what);
+            self.wrapped("    → ", Tone::Reason, &finding.next);
+        }
+    }
+
+    /// A text behind a sign, in lines that begin below its first word.
+    fn wrapped(&mut self, sign: &str, tone: Tone, text: &str) {
+        let indent = sign.chars().count();
+        for (number, line) in wrap_at(text, WIDTH - indent).iter().enumerate() {
+            if number == 0 {
+                let sign = (self.paint)(tone, sign);
+                self.line(&sign, tone, line);
+            } else {
+                self.line(&" ".repeat(indent), tone, line);
+            }
+        }
+    }
+
+    /// Nodes and switches, as many beside each other as fit.
+    fn table(&mut self, status: &Status) {
+        let mut switches: Vec<&SwitchName> = Vec::new();
+        for link in status.nodes.iter().flat_map(|node| &node.links) {
+            if !switches.contains(&&link.switch) {
+                switches.push(&link.switch);
+            }
+        }
+        let mut columns: Vec<Vec<Cell>> = switches.iter().map(|switch| column(status, switch)).collect();
+        let head = |title: &str| (Tone::Heading, title.to_owned());
+        let names = status.nodes.iter().map(|node| head(node.name.as_str()));
+        let names: Vec<Cell> = std::iter::once(head("")).chain(names).collect();
+        let releases: Vec<Cell> = std::iter::once(head("")).chain(status.nodes.iter().map(release)).collect();
+        let mut row = vec![names.clone(), releases];
+        while !columns.is_empty() {
+            let mut width: usize = row.iter().map(|column| wide(column) + 2).sum();
+            let fits = columns.iter().take_while(|column| {
+                width += wide(column) + 2;
+                width <= WIDTH
+            });
+            let fits = fits.count().max(1);
+            row.extend(columns.drain(..fits));
+            self.text.push('\n');
+            self.rows(&row, status.nodes.len() + 1);
+            row = vec![names.clone()];
+        }
+        if status.nodes.iter().flat_map(|node| &node.links).any(|link| link.core.is_some()) {
+            self.text.push('\n');
+            self.line("", Tone::Calm, "core: how many of the other nodes are reached over that switch");
+        }
+    }
+
+    fn rows(&mut self, columns: &[Vec<Cell>], rows: usize) {
+        for row in 0..rows {
+            let mut line = String::new();
+            for (number, column) in columns.iter().enumerate() {
+                let Some((tone, text)) = column.get(row) else { continue };
+                line.push_str(&(self.paint)(*tone, text));
+                if number + 1 < columns.len() {
+                    line.push_str(&" ".repeat(wide(column) - text.chars().count() + 2));
+                }
+            }
+            let _ = writeln!(self.text, "{}", line.trim_end());
+        }
+    }
+}
+
+fn wide(column: &[Cell]) -> usize {
+    column.iter().map(|(_, text)| text.chars().count()).max().unwrap_or_default()
+}
+
+fn release(node: &NodeStatus) -> Cell {
+    match &node.answer {
+        Answer::Seen { release, .. } => (Tone::Title, release.clone()),
+        Answer::Silent(_) => (Tone::Caution, "? silent".to_owned()),
+    }
+}
+
+/// What there is on one switch: its name, then each node.
+fn column(status: &Status, switch: &SwitchName) -> Vec<Cell> {
+    let of = |node: &NodeStatus| match node.links.iter().find(|link| link.switch == *switch) {
+        Some(link) => cell(node, link),
+        None => (Tone::Calm, "–".to_owned()),
+    };
+    std::iter::once((Tone::Heading, switch.to_string())).chain(status.nodes.iter().map(of)).collect()
+}
+
+fn cell(node: &NodeStatus, link: &LinkStatus) -> Cell {
+    let silent = matches!(node.answer, Answer::Silent(_));
+    let paths = link.core.as_ref().map(|core| {
+        let works = core.paths.values().filter(|path| **path == Path::Works).count();
+        (works, core.paths.len())
+    });
+    // What a silent node doesn't reach, others say of themselves.
+    let paths = paths.filter(|(works, _)| !silent || *works > 0);
+    let missing = paths.filter(|(works, all)| works < all).map(|_| Severity::Warn);
+    let (worst, word) = match &link.nic {
+        None if silent || link.worst.is_none() => (Some(Severity::Unknown), "unknown".to_owned()),
+        None => (link.worst, "missing".to_owned()),
+        Some(nic) if !nic.up => (link.worst.or(missing), "off".to_owned()),
+        Some(nic) if nic.carrier == Some(false) => (link.worst.or(missing), "no carrier".to_owned()),
+        Some(nic) => (link.worst.or(missing), nic.speed.map_or("carrier".to_owned(), speed)),
+    };
+    let paths = paths.map(|(works, all)| format!(", core {works}/{all}")).unwrap_or_default();
+    (worst.map_or(Tone::Title, tone), format!("{} {word}{paths}", icon(worst)))
+}
