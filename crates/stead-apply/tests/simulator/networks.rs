@@ -140,8 +140,7 @@ impl Node {
             (Program::Networkctl, ["reconfigure", names @ ..]) => {
                 names.iter().try_for_each(|name| self.networks.reconfigure(name, &files))
             }
-            (Program::NetworkdWaitOnline, _) => Ok(()),
-            (Program::Nft, ["-c", "-f"]) => Ok(()),
+            (Program::NetworkdWaitOnline, _) | (Program::Nft, ["-c", "-f"]) => Ok(()),
             _ => return None,
         };
         Some(ended.or_else(failed))

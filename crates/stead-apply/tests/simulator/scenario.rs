@@ -256,6 +256,9 @@ async fn session(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, 
         admin.borrow_mut().ancestors.push(ancestor);
     }
     let (_links, after) = look(&reach, planner, admin).await;
+    for step in &after.steps {
+        world.borrow_mut().trace.push(format!("still {}: {}", step.id, step.why.join("; ")));
+    }
     Round::Applied(drive::verify(&applied, &after))
 }
 

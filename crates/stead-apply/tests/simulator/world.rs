@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use stead_apply::reach::{Link, Lost, Reach};
 use stead_node::protocol::{Answer, Job, Kept, Lease, Performed, Request, Role};
 use stead_plan::inventory::Timestamp;
+use stead_plan::network::facts::Ovs;
 use stead_plan::op::Op;
-use stead_plan::step::{Outcome, StepId};
+use stead_plan::step::{Guard, Outcome, StepId};
 use stead_spec::units::NodeName;
 
 use crate::commands::{Cut, Failure};
-use crate::model::{Disk, Node};
+use crate::model::{Disk, Entry, Node};
 
 pub(crate) type Shared = Rc<RefCell<World>>;
 
@@ -52,7 +54,22 @@ pub(crate) struct Place {
     silent_until: u32,
     lose: bool,
     repeat: bool,
+    /// A guarded step that nobody has confirmed.
+    pending: Option<Pending>,
 }
+
+/// The way back of a guarded step, as its node keeps it on the disk.
+struct Pending {
+    step: StepId,
+    files: BTreeMap<Utf8PathBuf, Option<Entry>>,
+    database: Ovs,
+    undo: Vec<Op>,
+    /// When the timer undoes it.
+    until: u32,
+}
+
+/// How many ticks a step waits to be confirmed.
+const WAITS: u32 = 300;
 
 /// Something goes wrong.
 #[derive(Clone, Debug)]
@@ -125,6 +142,12 @@ impl World {
                 self.finish(&name);
             }
         }
+        let tick = self.tick;
+        for place in self.places.values_mut().filter(|place| place.node.running.is_none()) {
+            if place.pending.as_ref().is_some_and(|pending| pending.until <= tick) {
+                place.undo();
+            }
+        }
     }
 
     fn strike(&mut self, fault: &Fault) {
@@ -150,6 +173,7 @@ impl World {
                     let _ = place.node.perform(&op, if rng.bool() { Cut::Half } else { Cut::None });
                 }
                 place.node.power_cut(&mut rng);
+                place.boot_back();
                 place.forget();
                 place.broken();
             }
@@ -158,6 +182,7 @@ impl World {
                     let _ = place.node.perform(&op, Cut::Half);
                 }
                 place.node.reboot();
+                place.boot_back();
                 place.broken();
             }
             What::Silence(ticks) => place.silent_until = tick + ticks,
@@ -213,6 +238,52 @@ impl Place {
             silent_until: 0,
             lose: false,
             repeat: false,
+            pending: None,
+        }
+    }
+
+    /// Keeps what a guarded step changes.
+    fn arm(&mut self, step: &StepId, guard: &Guard, tick: u32) {
+        let files = guard.keeps.iter().map(|path| (path.clone(), self.node.disk.files.get(path).cloned()));
+        let undo = guard.undo.iter().cloned().map(Op::Run).collect();
+        let (files, database) = (files.collect(), self.node.networks.ovs.clone());
+        self.pending = Some(Pending { step: step.clone(), files, database, undo, until: tick + WAITS });
+    }
+
+    /// Files are back; whose step it was is as if it had never begun.
+    fn put_back(&mut self) -> Option<Pending> {
+        let pending = self.pending.take()?;
+        for disk in [&mut self.node.disk, &mut self.node.flushed] {
+            for (path, entry) in &pending.files {
+                match entry {
+                    Some(entry) => drop(disk.files.insert(path.clone(), entry.clone())),
+                    None => drop(disk.files.remove(path)),
+                }
+            }
+            disk.unfinished.remove(&pending.step);
+        }
+        Some(pending)
+    }
+
+    /// Undoes it alive. A command that fails leaves something for the next apply, as on a node.
+    fn undo(&mut self) {
+        let Some(pending) = self.put_back() else { return };
+        let mut failed = false;
+        for op in &pending.undo {
+            failed |= self.node.perform(op, Cut::None).is_err();
+        }
+        if failed {
+            self.node.networks.ovs = pending.database;
+            self.node.reboot();
+            self.broken();
+        }
+    }
+
+    /// A boot in the middle of it: files are put back before anything reads them.
+    fn boot_back(&mut self) {
+        if let Some(pending) = self.put_back() {
+            self.node.networks.ovs = pending.database;
+            self.node.reboot();
         }
     }
 
@@ -303,14 +374,38 @@ impl Link for SimLink {
             Request::Ping(addresses) => {
                 Ok(Answer::Pinged(addresses.into_iter().map(|address| (address, true)).collect()))
             }
-            Request::Confirm(_) => Ok(Answer::Confirmed),
-            Request::Undo(_) => Ok(Answer::Undone(Vec::new())),
+            Request::Confirm(step) => {
+                let answer = self.decide(&step, |place| {
+                    place.pending = None;
+                    Answer::Confirmed
+                });
+                self.wait().await?;
+                Ok(answer)
+            }
+            Request::Undo(step) => {
+                let answer = self.decide(&step, |place| {
+                    place.undo();
+                    Answer::Undone(Vec::new())
+                });
+                self.wait().await?;
+                Ok(answer)
+            }
             other => panic!("the simulator doesn't know {other:?}"),
         }
     }
 }
 
 impl SimLink {
+    /// Confirms a step that is pending, or undoes it.
+    fn decide(&self, step: &StepId, how: impl FnOnce(&mut Place) -> Answer) -> Answer {
+        let mut world = self.reach.world.borrow_mut();
+        let place = world.place(&self.node);
+        match &place.pending {
+            Some(pending) if pending.step == *step => how(place),
+            _ => Answer::Refused(format!("{step} is not pending here")),
+        }
+    }
+
     fn lock(&self) -> Option<Lease> {
         let mut world = self.reach.world.borrow_mut();
         let since = Timestamp(i64::from(world.tick));
@@ -355,9 +450,15 @@ impl SimLink {
             }
             std::mem::take(&mut world.place(&self.node).repeat)
         };
+        if let Some(guard) = &job.guard {
+            let mut world = self.reach.world.borrow_mut();
+            let tick = world.tick;
+            world.place(&self.node).arm(&job.step, guard, tick);
+        }
         self.mark(|marks| _ = marks.insert(job.step.clone()));
         for _ in 0..=u8::from(repeat) {
             if let Err(why) = self.operate(&job, said).await? {
+                self.reach.world.borrow_mut().place(&self.node).undo();
                 self.wait().await?;
                 return Ok(Answer::Performed(Performed { outcome: Outcome::Failed(why), outputs: Vec::new() }));
             }
@@ -459,12 +560,20 @@ async fn pause(world: &Shared) {
     }
 }
 
+/// How long a round takes.
+const ROUND: Duration = Duration::from_millis(200);
+
 /// Runs all of them, mixed as chance has it, until each has ended or its stead was killed. The numbers are those of
 /// [`What::KillStead`].
 pub(crate) fn run_all(world: &Shared, sessions: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + '_>>>) {
     let mut sessions: Vec<_> = sessions.into_iter().enumerate().collect();
+    // Whoever waits for a time to pass waits for this clock, which a round of everybody's moves on.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.expect("a clock");
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     while !sessions.is_empty() {
+        runtime.block_on(tokio::time::advance(ROUND));
+        let _clock = runtime.enter();
         let chosen = world.borrow_mut().rng.usize(..sessions.len());
         let (admin, session) = &mut sessions[chosen];
         let killed = world.borrow_mut().killed.remove(admin);

@@ -46,7 +46,8 @@ struct Link {
     permaddr: Option<String>,
     master: Option<String>,
     /// What it lies on.
-    link: Option<String>,
+    #[serde(rename = "link")]
+    below: Option<String>,
     stats64: Option<Stats>,
     #[serde(default)]
     linkinfo: LinkInfo,
@@ -107,7 +108,7 @@ impl Link {
             carrier,
             mtu: self.mtu,
             master: self.master,
-            vlan: self.link.zip(self.linkinfo.info_data.and_then(|data| data.id)).map(|(on, id)| Tagged { on, id }),
+            vlan: self.below.zip(self.linkinfo.info_data.and_then(|data| data.id)).map(|(on, id)| Tagged { on, id }),
             addresses: self.addr_info.into_iter().filter_map(AddressInfo::address).collect(),
             errors: self.stats64.map(Stats::errors).unwrap_or_default(),
         }

@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Ovs, String> {
     let [bridges, ports, interfaces] = tables.as_slice() else {
         return Err(format!("ovs-vsctl printed {} tables instead of 3", tables.len()));
     };
-    let interfaces: BTreeMap<String, (String, Interface)> = interfaces.rows().map(interface).collect();
+    let interfaces: BTreeMap<String, (String, Interface)> = interfaces.rows().map(|row| interface(&row)).collect();
     let ports: BTreeMap<String, (String, Port)> = ports.rows().map(|row| port(&row, &interfaces)).collect();
     let bridges = bridges.rows().map(|row| {
         let bridge = Bridge {
@@ -57,7 +57,7 @@ fn port(row: &Row<'_>, interfaces: &BTreeMap<String, (String, Interface)>) -> (S
     (row.id(), (row.text("name").unwrap_or_default(), port))
 }
 
-fn interface(row: Row<'_>) -> (String, (String, Interface)) {
+fn interface(row: &Row<'_>) -> (String, (String, Interface)) {
     let interface = Interface {
         kind: row.text("type").unwrap_or_default(),
         mac: row.text("mac"),

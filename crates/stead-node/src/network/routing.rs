@@ -36,9 +36,9 @@ pub(crate) fn parse(text: &str) -> Result<Routing, String> {
         for seen in seen {
             let interface = seen.interface.split(':').next().unwrap_or_default().to_owned();
             let peer =
-                peers.iter().find(|peer| peer.peer == seen.address && peer.interface.as_ref() == Some(&interface));
+                peers.iter().find(|peer| peer.address == seen.address && peer.interface.as_ref() == Some(&interface));
             let bfd =
-                peer.or_else(|| peers.iter().find(|peer| peer.peer == seen.address)).map(|peer| peer.status == "up");
+                peer.or_else(|| peers.iter().find(|peer| peer.address == seen.address)).map(|peer| peer.status == "up");
             let state = seen.state.split('/').next().unwrap_or_default().to_owned();
             found.push(Neighbour { interface, address: seen.address, router, state, bfd });
         }
@@ -76,7 +76,8 @@ struct Seen {
 
 #[derive(Deserialize)]
 struct Peer {
-    peer: Ipv4Addr,
+    #[serde(rename = "peer")]
+    address: Ipv4Addr,
     #[serde(default)]
     interface: Option<String>,
     status: String,
@@ -104,6 +105,8 @@ mod tests {
     fn daemons_that_say_nothing_and_keys() {
         let text = "frr version 10.3\n!\ninterface core1\n ip ospf message-digest-key 1 md5 secret\nexit\n!\nend\nospfd is \
                     not running\n\n[\n]\n";
+        // With a daemon off, vtysh ends there, and says so beside.
+        assert_eq!(parse("frr version 10.3\nend\n").unwrap().running, ["frr version 10.3"]);
         let routing = parse(text).unwrap();
         assert_eq!(routing.neighbours, []);
         let lines = ["frr version 10.3", "interface core1", " ip ospf message-digest-key 1 md5 …", "exit"];

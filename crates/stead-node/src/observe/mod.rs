@@ -25,7 +25,8 @@ use crate::unfinished;
 ///
 /// Wants a runtime of tokio's; what reads from disks runs on threads of its own.
 pub async fn observe(questions: &Questions, runner: &Runner) -> NodeInventory {
-    observe_at(&Place::node(), questions, runner).await
+    // It runs many programs at once, each with its own state.
+    Box::pin(observe_at(&Place::node(), questions, runner)).await
 }
 
 /// As [`observe`], with the files of a copied tree; programs look at the system even so.
@@ -42,9 +43,9 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         ask(runner, routes::command(), routes::parse),
         ask_if_there(runner, ovs::command(), ovs::NOT_RUNNING, ovs::parse),
         ask_if_there(runner, routing::command(), routing::NOT_RUNNING, routing::parse),
-        ask_if_there(runner, firewall::command(), firewall::NOT_THERE, |text| Ok(text.to_owned())),
+        ask_if_there(runner, firewall::command(), firewall::NOT_THERE, firewall::parse),
         ask(runner, system::clock_command(), system::clock),
-        disks(place, questions, runner),
+        Box::pin(disks(place, questions, runner)),
     );
     let accounts = accounts(place);
     let files = files::look(place, questions, accounts.as_ref().unwrap_or(&Accounts::default()));
@@ -90,12 +91,13 @@ async fn ask_if_there<T>(
     match runner.run(&command).await {
         Err(RunError::Missing { .. }) => Ok(None),
         Err(error) => Err(why(&error)),
-        Ok(output) if output.status == Some(0) => match parse(&output.stdout) {
+        Ok(output) if output.stderr.contains(none) => Ok(None),
+        // vtysh tells of the daemons that run, and fails for those that don't.
+        Ok(output) => match parse(&output.stdout) {
             Ok(told) => Ok(Some(told)),
-            Err(reason) => Err(format!("{reason} (by: {command})")),
+            Err(reason) if output.status == Some(0) => Err(format!("{reason} (by: {command})")),
+            Err(_) => Err(why(&Runner::failed(&command, &output))),
         },
-        Ok(output) if output.stderr.contains(none) || output.stdout.contains(none) => Ok(None),
-        Ok(output) => Err(why(&Runner::failed(&command, &output))),
     }
 }
 
@@ -134,7 +136,7 @@ mod tests {
             users: ["root".to_owned()].into(),
             ..Questions::default()
         };
-        let seen = observe_at(&node.place, &questions, &node.runner()).await;
+        let seen = Box::pin(observe_at(&node.place, &questions, &node.runner())).await;
         assert_eq!(seen.hostname, Known::Is("node1".to_owned()));
         assert_eq!(seen.nics, Known::Is(Vec::new()));
         assert_eq!(seen.units, Known::Is(BTreeMap::new()));
@@ -169,7 +171,7 @@ mod tests {
             node.write("/ran", "");
             let units = ["ssh.service".to_owned()].into();
             let questions = Questions { units, updates: true, blank_test: true, ..Questions::default() };
-            let seen = observe_at(&node.place, &questions, &node.runner()).await;
+            let seen = Box::pin(observe_at(&node.place, &questions, &node.runner())).await;
             let [disk] = &seen.disks.get().unwrap()[..] else { panic!("{release}: {:?}", seen.disks) };
             // There is no such device, so nothing is known of its content.
             assert!(matches!(disk.ends, Some(Known::Unknown(_))) && matches!(disk.blkid, Some(Known::Unknown(_))));

@@ -209,7 +209,7 @@ fn lan(
     // A node that is the others' way out is none once this is its network.
     lan.gateway = gateway.filter(|gateway| !lan.addresses.values().any(|own| own == gateway));
     let mut used: BTreeSet<Ipv4Addr> = lan.addresses.values().copied().chain(gateway).collect();
-    used.extend(found.nodes.iter().flat_map(nics).flat_map(|nic| &nic.addresses).map(|own| own.addr()));
+    used.extend(found.nodes.iter().flat_map(nics).flat_map(|nic| &nic.addresses).map(Ipv4Net::addr));
     // Behind those that are there, as a person would, else before them.
     let offset = |address: &Ipv4Addr| u32::from(*address) - u32::from(subnet.net().network());
     let behind = lan.addresses.values().map(offset).max().unwrap_or_default();

@@ -81,7 +81,9 @@ pub(super) fn devices(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>, nodes: &
         compare(device, nics, routes, &mut change, &mut step)?;
     }
     let (words, why) = ovs::transaction(&now, &want, false);
-    why.into_iter().for_each(|why| step.why(why));
+    for why in why {
+        step.why(why);
+    }
     for bridge in want.bridges.keys() {
         step.rests_on(About::Bridge(bridge.clone()))?;
     }

@@ -151,7 +151,7 @@ fn ssh(plan: &NodePlan<'_, '_>, network: &NetworkName) -> Vec<String> {
                     Some(subnet) => format!("ip saddr {subnet} "),
                     None => continue,
                 },
-                Origin::Source(source) => saddr(source),
+                Origin::Source(source) => saddr(*source),
             };
             rules.push(format!("{from}tcp dport {port} accept"));
         }
@@ -159,6 +159,6 @@ fn ssh(plan: &NodePlan<'_, '_>, network: &NetworkName) -> Vec<String> {
     rules
 }
 
-fn saddr(source: &Source) -> String {
+fn saddr(source: Source) -> String {
     if source.net().prefix_len() == 0 { String::new() } else { format!("ip saddr {source} ") }
 }

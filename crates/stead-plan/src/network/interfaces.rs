@@ -1,6 +1,7 @@
 //! ifupdown's file: the NICs that systemd-networkd takes over are commented out there, and all else stays.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// What ifupdown reads, and what cloud images put beside.
 pub(super) const FILES: [&str; 2] = ["/etc/network/interfaces", "/etc/network/interfaces.d/50-cloud-init"];
@@ -19,19 +20,19 @@ pub(super) fn without<'n>(text: &str, names: &BTreeSet<&'n str>) -> Option<(Stri
         let first = words.next().unwrap_or_default();
         let group = first == "auto" || first.starts_with("allow-");
         if group || KEYWORDS.contains(&first) {
-            let named: Vec<&str> = words.clone().collect();
+            let of: Vec<&str> = words.collect();
             ours = match first {
-                "iface" => named.first().and_then(|name| names.get(*name)).map(|name| found.insert(*name)).is_some(),
-                _ if group => named.iter().any(|name| names.contains(name)),
+                "iface" => of.first().and_then(|name| names.get(*name)).map(|name| found.insert(*name)).is_some(),
+                _ if group => of.iter().any(|name| names.contains(name)),
                 _ => false,
             };
             if ours && group {
-                found.extend(named.iter().filter_map(|name| names.get(*name).copied()));
-                let rest: Vec<&str> = named.into_iter().filter(|name| !names.contains(name)).collect();
+                found.extend(of.iter().filter_map(|name| names.get(*name).copied()));
+                let rest: Vec<&str> = of.into_iter().filter(|name| !names.contains(name)).collect();
                 out.push_str(SIGN);
                 out.push_str(line);
                 if !rest.is_empty() {
-                    out.push_str(&format!("{first} {}\n", rest.join(" ")));
+                    let _ = writeln!(out, "{first} {}", rest.join(" "));
                 }
                 ours = false;
                 continue;

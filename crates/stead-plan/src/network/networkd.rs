@@ -112,7 +112,7 @@ pub(super) fn files(spec: &Spec, layout: &Layout<'_>) -> (Vec<Managed>, Vec<Devi
             comes_up: !addresses.is_empty() && wire.nic.carrier != Some(false),
             addresses,
             routes: ends_here(layout, wire)
-                .flat_map(default_route)
+                .filter_map(default_route)
                 .chain(untagged(wire).into_iter().flat_map(|link| ways(layout, &link.device).1))
                 .collect(),
             shared: !wire.is_whole(&layout.ends),

@@ -40,7 +40,7 @@ pub(super) fn wanted(spec: &Spec, node: &Node, layout: &Layout<'_>) -> Ovs {
                     // The only kind of bond that needs nothing of switches, and may lead to different ones.
                     let other_config = [("bond-primary".to_owned(), first.name.clone())].into();
                     let bond_mode = Some("active-backup".to_owned());
-                    (bond(&asked.name), Port { interfaces, bond_mode, other_config, ..plain() })
+                    (bond(&asked.name), Port { bond_mode, other_config, interfaces, ..plain() })
                 };
                 bridge.ports.extend([port]);
             }

@@ -21,6 +21,10 @@ const SIGN_OF_LIFE: u32 = 300;
 /// OSPF's own signs, in seconds, for what BFD doesn't see; times the patience.
 const HELLO: u32 = 2;
 
+/// How long the node's own address may take to be there at boot, and FRR to have started, in seconds, times the patience.
+const OWN_COMES: u32 = 30;
+const STARTS: u32 = 120;
+
 /// How long one of FRR's daemons may take to start, in seconds, times the patience.
 const DAEMON_STARTS: u32 = 30;
 
@@ -41,7 +45,7 @@ pub(super) fn routing(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>) -> Resul
     let running = plan.seen.routing.as_result().map_err(|why| Hidden::new("FRR's configuration", why))?;
     let mut step = plan.draft("routing", "find the core's ways by OSPF and BFD");
     step.folder(DROP_IN_FOLDER)?;
-    let drop_in = step.file(&Managed::new(DROP_IN, drop_in()))?;
+    let drop_in = step.file(&Managed::new(DROP_IN, drop_in(plan.spec.host().patience.get().into())))?;
     let config = config(plan, layout);
     let mut restart = step.file(&Managed::new(DAEMONS, daemons(plan.spec.host().patience.get().into())))?;
     restart |= step.file(&Managed { mode: Mode(0o640), ..Managed::new(CONFIG, config.clone()) })?;
@@ -54,7 +58,9 @@ pub(super) fn routing(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>) -> Resul
         if !differs.is_empty() {
             step.rests_on(About::Routing)?;
             step.why("what FRR runs with differs from its file");
-            differs.into_iter().for_each(|line| step.why(line));
+            for line in differs {
+                step.why(line);
+            }
             restart = true;
         }
     }
@@ -83,11 +89,14 @@ fn daemons(patience: u32) -> String {
 }
 
 /// Routes with a source address need that address to be there.
-fn drop_in() -> String {
+fn drop_in(patience: u32) -> String {
+    let (comes, starts) = (OWN_COMES * patience, STARTS * patience);
     format!(
-        "{}[Unit]\nAfter=systemd-networkd.service\n\n[Service]\n\
+        "{}[Unit]\nAfter=systemd-networkd.service\n\
+         # The fourth start within minutes is as good as the first.\nStartLimitIntervalSec=0\n\n[Service]\n\
+         TimeoutStartSec={starts}\n\
          # Without its own address, the core's routes would have no source.\n\
-         ExecStartPre=-/usr/lib/systemd/systemd-networkd-wait-online --interface={OWN} --timeout=30\n\
+         ExecStartPre=-/usr/lib/systemd/systemd-networkd-wait-online --interface={OWN} --timeout={comes}\n\
          # It has started when its daemons have their configuration, whatever became of the first try.\n\
          ExecStartPost=/usr/bin/vtysh -b\n",
         header("#")
@@ -135,9 +144,8 @@ fn differences(config: &str, running: &[String]) -> Vec<String> {
     let asked = by_section(config.lines());
     let runs = by_section(running.iter().map(String::as_str));
     let said = |sign: char| {
-        move |(section, line): &(String, String)| match section == line {
-            true => format!("{sign} {line}"),
-            false => format!("{sign} {section}: {line}"),
+        move |(section, line): &(String, String)| {
+            if section == line { format!("{sign} {line}") } else { format!("{sign} {section}: {line}") }
         }
     };
     asked.difference(&runs).map(said('-')).chain(runs.difference(&asked).map(said('+'))).collect()

@@ -108,7 +108,7 @@ pub(crate) const STAMP: &str = "stamp";
 pub(crate) const PACKAGES: &str = "packages";
 
 /// What a daemon may take to stop and start, in seconds.
-const RESTART: u32 = 90;
+const RESTART: u32 = 120;
 
 /// How a unit's package comes onto a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -108,7 +108,9 @@ impl Networks {
 
     /// networkd reads its files. Devices whose files have changed are configured anew.
     pub(crate) fn reload(&mut self, files: &Files) {
-        for text in of_kind(files, "netdev") {
+        let there: Vec<&String> = of_kind(files, "netdev").collect();
+        self.netdevs.retain(|_, text| there.contains(&&*text));
+        for text in there {
             let ini = ini(text);
             let name = get(&ini, "NetDev", "Name").unwrap_or_default().to_owned();
             let is_new = self.netdevs.insert(name.clone(), text.clone()).is_none();
@@ -194,8 +196,14 @@ impl Networks {
         let answer = match words.as_slice() {
             ["link", "delete", "dev", name] => {
                 let there = self.nics.iter().any(|nic| nic.name == *name);
-                self.nics.retain(|nic| nic.name != *name);
-                self.read.remove(*name);
+                // What lies on it goes with it, and networkd forgets what it made.
+                let gone = |nic: &Nic| nic.name == *name || nic.vlan.as_ref().is_some_and(|vlan| vlan.on == *name);
+                for nic in self.nics.iter().filter(|nic| gone(nic)) {
+                    self.read.remove(&nic.name);
+                    self.netdevs.remove(&nic.name);
+                }
+                self.nics.retain(|nic| !gone(nic));
+                self.routes.retain(|route| route.dev.as_deref() != Some(*name));
                 there.then_some(()).ok_or(1)
             }
             ["link", "set", "dev", name, "mtu", mtu] => {

@@ -125,7 +125,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         mtu: 1_500,
         master: None,
         vlan: None,
-        addresses: if number == 1 { node.addresses.values().map(net).collect() } else { Vec::new() },
+        addresses: if number == 1 { node.addresses.values().copied().map(net).collect() } else { Vec::new() },
         errors: Errors::default(),
     });
     NodeInventory {
@@ -178,7 +178,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
 }
 
 /// As the kernel has it.
-fn net(address: &Interface) -> Ipv4Net {
+fn net(address: Interface) -> Ipv4Net {
     address.to_string().parse().unwrap()
 }
 
@@ -324,7 +324,9 @@ fn run(command: &Command, networks: &mut Networks, files: &engines::Files) {
         (Program::OvsVsctl, words) => networks.vsctl(words).unwrap(),
         (Program::Networkctl, ["reload"]) => networks.reload(files),
         (Program::Networkctl, ["reconfigure", names @ ..]) => {
-            names.iter().for_each(|name| networks.reconfigure(name, files).unwrap());
+            for name in names {
+                networks.reconfigure(name, files).unwrap();
+            }
         }
         (Program::Systemctl, ["restart", "stead-firewall.service"]) => {
             let text = &files[Utf8Path::new("/etc/stead/firewall.nft")];

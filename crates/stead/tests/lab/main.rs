@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "what a failed case shows of its lab")]
 
 mod cluster;
+mod core;
 mod disks;
 mod host;
 mod lifecycle;

@@ -1,0 +1,130 @@
+//! The core and the nodes' own networks: what dies, what people undo behind stead's back, and changes that would cut a
+//! node off.
+
+use stead_lab::protocol::Request;
+use stead_lab::switch::Condition;
+
+use crate::cluster::{TestCluster, applied, assert_code, cut_power, err, out};
+
+/// The file's addresses of the others in the core, seen from node1.
+const OTHERS: [(&str, u8); 2] = [("node2", 2), ("node3", 3)];
+
+/// What a node's networks are, for people: addresses, the bridge, and networkd's files.
+const NETWORKS: &str = "ip -br -4 address; ovs-vsctl get port lan tag; sha256sum /etc/systemd/network/05-stead-*";
+
+/// Half a minute until a change that nobody confirms is undone, times two.
+const HASTY: (&str, &str) = ("patience = 10", "patience = 2");
+
+/// Nobody else has the nodes' network under this tag.
+const WRONG_VLAN: (&str, &str) = ("[network.lan]\n", "[network.lan]\nvlan = 30\n");
+
+fn reaches(cluster: &TestCluster, node: u8) {
+    cluster.until("node1", &format!("ping -c 3 -i 0.3 -W 2 10.10.0.{node}"));
+}
+
+#[test]
+fn any_switch_may_die_and_the_core_goes_on() {
+    let cluster = applied();
+    for (_, node) in OTHERS {
+        reaches(&cluster, node);
+        // Its own address is the source, whatever NIC it goes out by.
+        cluster.until("node1", &format!("ip route get 10.10.0.{node} | grep -q 'src 10.10.0.1'"));
+    }
+    for switch in 1..=3 {
+        cluster.ask(Request::Switch { switch, condition: Condition::Off });
+        cluster.until("node1", &format!("! ping -c 1 -W 1 10.10.{switch}.2"));
+        for (_, node) in OTHERS {
+            reaches(&cluster, node);
+        }
+        cluster.ask(Request::Switch { switch, condition: Condition::On });
+        cluster.until("node1", &format!("ping -c 1 -W 1 10.10.{switch}.2"));
+    }
+    // A restart of FRR or of Open vSwitch cuts nothing.
+    let restart = "systemctl restart UNIT & ping -c 40 -i 0.25 -W 2 10.10.0.2 | tail -3; wait";
+    for unit in ["frr", "openvswitch-switch"] {
+        let said = cluster.on("node1", &restart.replace("UNIT", unit));
+        let received = said.split(", ").nth(1).and_then(|words| words.split(' ').next()?.parse::<u32>().ok());
+        assert!(received.is_some_and(|received| received >= 30), "{unit}: {said}");
+    }
+    cluster.home.settled();
+}
+
+#[test]
+fn what_people_undo_behind_stead_s_back_is_righted() {
+    let cluster = applied();
+    let drifts = [
+        ("ip link delete core2", "network/node1/devices"),
+        ("ip address delete 192.168.0.50/24 dev lan", "network/node1/devices"),
+        ("ovs-vsctl del-port lan", "network/node1/devices"),
+        ("rm /etc/systemd/network/05-stead-core3.network", "network/node1/devices"),
+        ("vtysh -c 'configure terminal' -c 'no router ospf'", "network/node1/routing"),
+        ("systemctl stop frr", "network/node1/routing"),
+        ("nft flush ruleset", "network/node1/firewall"),
+        ("sysctl -w net.ipv4.ip_forward=0", "network/node1/sysctl"),
+    ];
+    let mut expected = std::collections::BTreeSet::new();
+    for (drift, step) in drifts {
+        cluster.on("node1", drift);
+        expected.insert(step.to_owned());
+    }
+    let (steps, code) = cluster.home.planned();
+    assert_eq!(steps.into_iter().collect::<std::collections::BTreeSet<_>>(), expected);
+    assert_eq!(code, 2);
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+    for (_, node) in OTHERS {
+        reaches(&cluster, node);
+    }
+    let status = cluster.home.stead(&["status"]);
+    assert!(out(&status).contains("node1"), "{}{}", out(&status), err(&status));
+}
+
+#[test]
+fn a_change_that_cuts_a_node_off_is_undone_and_told() {
+    let cluster = applied();
+    let before = cluster.on("node1", NETWORKS);
+    cluster.home.edit(HASTY.0, HASTY.1);
+    cluster.home.edit(WRONG_VLAN.0, WRONG_VLAN.1);
+    let applied = cluster.home.stead(&["apply", "--yes"]);
+    assert_code(&applied, 1);
+    let said = err(&applied);
+    assert!(said.contains("no longer reaches node1's address in lan (192.168.0.50)"), "{said}");
+    assert!(said.contains("it was undone"), "{said}");
+    assert_eq!(cluster.on("node1", NETWORKS), before);
+    // Its turn never came.
+    assert_eq!(cluster.on("node2", "ovs-vsctl get port lan tag"), "[]");
+    undo_the_edits(&cluster);
+}
+
+#[test]
+fn a_change_whose_stead_is_killed_is_undone_by_its_node() {
+    let cluster = applied();
+    let before = cluster.on("node1", NETWORKS);
+    begin_and_kill(&cluster);
+    cluster.until("node1", "test ! -e /var/lib/stead/way-back/pending.json");
+    assert_eq!(cluster.on("node1", NETWORKS), before);
+    // And with the power cut in between.
+    begin_and_kill(&cluster);
+    cut_power(&cluster, "node1");
+    cluster.until("node1", "test ! -e /var/lib/stead/way-back/pending.json && ip -br address show lan | grep -q 192");
+    cluster.until("node1", "ip -br address show core3 | grep -q 10.10.3.1");
+    assert_eq!(cluster.on("node1", NETWORKS), before);
+    undo_the_edits(&cluster);
+}
+
+/// The change is on its way on node1, and who wanted it is gone.
+fn begin_and_kill(cluster: &TestCluster) {
+    if cluster.home.text().contains(HASTY.0) {
+        cluster.home.edit(HASTY.0, HASTY.1);
+        cluster.home.edit(WRONG_VLAN.0, WRONG_VLAN.1);
+    }
+    cluster.home.apply_until("looking whether node1 is still there").kill();
+    assert_eq!(cluster.on("node1", "ovs-vsctl get port lan tag"), "30", "it was done");
+}
+
+fn undo_the_edits(cluster: &TestCluster) {
+    cluster.home.edit(HASTY.1, HASTY.0);
+    cluster.home.edit(WRONG_VLAN.1, WRONG_VLAN.0);
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+}
