@@ -101,7 +101,7 @@ fn inventory() -> Value {
         "swaps",
         "watchdogs",
     ];
-    for key in known.into_iter().chain(["nics", "routes", "disks"]) {
+    for key in known.into_iter().chain(["nics", "routes", "ovs", "routing", "firewall", "disks"]) {
         inventory[key] = unknown.clone();
     }
     inventory
