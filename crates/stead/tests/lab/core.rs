@@ -31,6 +31,8 @@ fn any_switch_may_die_and_the_core_goes_on() {
         cluster.until("node1", &format!("ip route get 10.10.0.{node} | grep -q 'src 10.10.0.1'"));
     }
     for switch in 1..=3 {
+        // Two others on three switches: routers hear each other anew after a picture, and after a switch was away.
+        cluster.until("node1", "test $(vtysh -c 'show ip ospf neighbor' | grep -c Full) = 6");
         cluster.ask(Request::Switch { switch, condition: Condition::Off });
         cluster.until("node1", &format!("! ping -c 1 -W 1 10.10.{switch}.2"));
         for (_, node) in OTHERS {
