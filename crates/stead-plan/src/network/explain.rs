@@ -100,7 +100,8 @@ pub(crate) fn is_on(network: &Network, switch: &SwitchName) -> bool {
     matches!(&network.carrier, Carrier::Switches { switches, .. } if switches.contains(switch))
 }
 
-fn vlan(network: &Network) -> Option<Vlan> {
+/// A network's tag, on switches or in the core.
+pub(crate) fn vlan(network: &Network) -> Option<Vlan> {
     match network.carrier {
         Carrier::Switches { vlan, .. } => vlan,
         Carrier::Core { vlan } => Some(vlan),

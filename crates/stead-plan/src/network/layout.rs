@@ -17,6 +17,7 @@ use stead_spec::host::Node;
 use stead_spec::network::{Carrier, Network, Switch};
 use stead_spec::units::{Interface, Mac, Mtu, SwitchName, Vlan};
 
+use super::explain::{is_on, reaches, vlan};
 use super::facts::Nic;
 use crate::inventory::NodeInventory;
 use crate::plan::planner::Hidden;
@@ -194,14 +195,7 @@ fn wire<'a>(spec: &'a Spec, node: &Node, switch: &'a Switch, mac: Mac, nic: &'a 
 
 /// The networks on a switch, but the core.
 fn on_switch<'a>(spec: &'a Spec, switch: &'a SwitchName) -> impl Iterator<Item = &'a Network> {
-    spec.networks().values().filter(
-        move |network| matches!(&network.carrier, Carrier::Switches { switches, .. } if switches.contains(switch)),
-    )
-}
-
-/// Whether a node has anything to do with a network: machines, or an address.
-fn reaches(network: &Network, node: &Node) -> bool {
-    !node.arbiter || network.addresses.contains_key(&node.name)
+    spec.networks().values().filter(move |network| is_on(network, switch))
 }
 
 /// The switches that a switch's networks go over. They are the same for all of its networks.
@@ -285,9 +279,6 @@ impl End<'_> {
 
     /// Its tag, if the network has one there.
     pub(super) fn vlan(&self) -> Option<Vlan> {
-        match self.network.carrier {
-            Carrier::Switches { vlan, .. } => vlan,
-            Carrier::Core { vlan } => Some(vlan),
-        }
+        vlan(self.network)
     }
 }

@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use stead_spec::Spec;
 use stead_spec::host::Node;
 use stead_spec::network::Carrier;
-use stead_spec::units::{Address, Interface};
+use stead_spec::units::{Address, Interface, Mtu};
 
 use super::layout::{End, Layout, Link, OWN, On, Wire, core_device};
 use crate::plan::planner::{Managed, header};
@@ -122,9 +122,7 @@ pub(super) fn files(spec: &Spec, layout: &Layout<'_>) -> (Vec<Managed>, Vec<Devi
         let Some(vlan) = link.vlan else { continue };
         let mtu = spec.core().mtu;
         let (text, routes) = ways(layout, &link.device);
-        let netdev =
-            format!("\n[NetDev]\nName={}\nKind=vlan\nMTUBytes={mtu}\n\n[VLAN]\nId={}\n", link.device, vlan.get());
-        file(&format!("{}.netdev", link.device), netdev);
+        file(&format!("{}.netdev", link.device), netdev(&link.device, mtu, vlan.get()));
         let network = format!(
             "\n[Match]\nName={}\n\n[Link]\nMTUBytes={mtu}\nRequiredForOnline=no\n\n[Network]\nAddress={}\n\
              LinkLocalAddressing=no\nIPv6AcceptRA=no\n{}",
@@ -150,9 +148,7 @@ pub(super) fn files(spec: &Spec, layout: &Layout<'_>) -> (Vec<Managed>, Vec<Devi
         };
         let name = end.device();
         if let Some(Made::Vlan { id, .. }) = &made {
-            let mtu = end.network.mtu;
-            let text = format!("\n[NetDev]\nName={name}\nKind=vlan\nMTUBytes={mtu}\n\n[VLAN]\nId={id}\n");
-            file(&format!("{name}.netdev"), text);
+            file(&format!("{name}.netdev"), netdev(name, end.network.mtu, *id));
         }
         let text = format!(
             "\n[Match]\nName={name}\n\n[Link]\nRequiredForOnline=no\n\n[Network]\n{}ConfigureWithoutCarrier=yes\n",
@@ -171,6 +167,11 @@ pub(super) fn files(spec: &Spec, layout: &Layout<'_>) -> (Vec<Managed>, Vec<Devi
         });
     }
     (files, devices)
+}
+
+/// What makes a VLAN device.
+fn netdev(name: &str, mtu: Mtu, id: u16) -> String {
+    format!("\n[NetDev]\nName={name}\nKind=vlan\nMTUBytes={mtu}\n\n[VLAN]\nId={id}\n")
 }
 
 /// A NIC's own file.
