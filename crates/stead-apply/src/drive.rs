@@ -16,14 +16,17 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use stead_node::protocol::{Answer, Kept, Recording, Request};
 use stead_plan::generation::Generation;
+use stead_plan::inventory::sha256;
 use stead_plan::op::OutputRef;
 use stead_plan::plan::Plan;
+use stead_plan::secret::SecretRef;
 use stead_plan::step::{Outcome, StepId};
 use stead_spec::units::{NodeName, Sha256};
 use tokio::sync::watch;
 
 use crate::lock::{self, Lease, NotHeld, refused};
 use crate::reach::{Link, Reach};
+use crate::secrets::{ExposeSecret as _, Secret};
 use run::Run;
 
 pub use verify::{Remains, Verdict, verify};
@@ -37,6 +40,8 @@ pub struct Order<'a> {
     pub digest: &'a Sha256,
     /// The generation that [`Plan::keep`] names, with its texts. `None` where the plan keeps nothing.
     pub kept: Option<Kept>,
+    /// The sealed secrets that the plan wants, opened, by their names.
+    pub secrets: BTreeMap<String, Secret>,
     /// Once it holds `true` no further step is started; what runs is waited for.
     pub stop: watch::Receiver<bool>,
 }
@@ -120,6 +125,9 @@ pub enum NotApplied {
     /// The plan is to keep a generation, but another one was given, or none.
     #[error("the generation that the plan names is not the one that was given to be kept: a mistake of stead's")]
     OtherGeneration,
+    /// A secret that a step writes was not given.
+    #[error("the plan wants the secret `{0}`, which there is not: make a new plan")]
+    NoSecret(String),
 }
 
 /// Holds the nodes of a cluster that has `nodes` of them, and drives a plan. After steps that may cut their nodes off,
@@ -147,13 +155,19 @@ pub async fn perform<R: Reach>(
     order: Order<'_>,
     on: &mut dyn FnMut(Event),
 ) -> Result<Applied, NotApplied> {
-    let Order { plan, digest, kept, stop } = order;
+    let Order { plan, digest, kept, secrets, stop } = order;
     if !plan.refusals.is_empty() {
         return Err(NotApplied::Refused);
     }
     let named = plan.keep.as_ref().map(|keep| (keep.number, &keep.digest));
     if named != kept.as_ref().map(|kept| (kept.generation.number, &kept.generation.digest)) {
         return Err(NotApplied::OtherGeneration);
+    }
+    let fits = |wanted: &SecretRef| {
+        secrets.get(&wanted.name).is_some_and(|secret| sha256(secret.expose_secret()) == wanted.sha256)
+    };
+    if let Some(missing) = plan.secrets().into_iter().find(|wanted| !fits(wanted)) {
+        return Err(NotApplied::NoSecret(missing.name.clone()));
     }
     on(Event::Held(lease.links.len()));
     not_overtaken(&mut lease, named, digest).await?;
@@ -165,7 +179,7 @@ pub async fn perform<R: Reach>(
     };
     // Those that were not to keep it have it already.
     let have = lease.links.keys().filter(|node| !matches!(kept.get(*node), Some(Err(_)))).count();
-    let mut run = Run::new(plan, lease.links);
+    let mut run = Run::new(plan, secrets, lease.links);
     for (node, why) in &lease.unheld {
         run.block(node, Because::Node(format!("it can't be held for this apply: {why}")));
     }

@@ -296,7 +296,8 @@ impl Args {
 
     fn nic(&mut self, id: &str, socket: &str, mac: &str, slot: u8) {
         self.pair("-netdev", format!("stream,id={id}-cable,server=off,addr.type=unix,addr.path={socket}"));
-        self.device(format!("virtio-net-pci,id={id},netdev={id}-cable,mac={mac},addr={slot:#x}"));
+        // QEMU forgets which tags a NIC is to take when a picture is loaded, so it takes all of them.
+        self.device(format!("virtio-net-pci,id={id},netdev={id}-cable,mac={mac},ctrl_vlan=off,addr={slot:#x}"));
     }
 }
 

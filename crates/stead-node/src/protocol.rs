@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use stead_plan::generation::{Generation, Stamp};
 use stead_plan::init::Probed;
 use stead_plan::inventory::{NodeInventory, Questions, Timestamp};
+use stead_plan::network::probe::Calls;
 use stead_plan::op::{Op, OutputKind};
 use stead_plan::step::{Guard, Outcome, StepId};
 use stead_spec::units::NodeName;
@@ -176,6 +177,8 @@ pub struct Probe {
     pub token: String,
     /// What this node is called in it.
     pub node: String,
+    /// What to call, and where to listen.
+    pub calls: Calls,
     /// How long to call and listen, in milliseconds. NICs that are switched off need some seconds to find their cable's
     /// other end.
     pub listen: u32,

@@ -15,6 +15,7 @@ pub mod network;
 pub mod op;
 pub mod plan;
 mod release;
+pub mod secret;
 pub mod status;
 pub mod step;
 mod volumes;

@@ -10,6 +10,7 @@ use stead_spec::units::{NodeName, Sha256};
 use stead_spec::words::quote;
 
 use crate::inventory::Mode;
+use crate::secret::SecretRef;
 use crate::step::StepId;
 
 pub use program::Program;
@@ -48,8 +49,11 @@ pub struct Write {
     pub path: Utf8PathBuf,
     /// Permissions. The owner is root.
     pub mode: Mode,
-    /// All of it.
+    /// All of it, but for the [secrets](Self::secrets): marks stand in their places.
     pub text: String,
+    /// What is put into the text on its way to the node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretRef>,
     /// A program that must find it good before it takes its place; the file's temporary path is its last argument.
     pub checked_by: Option<Command>,
     /// Of what the text was made from, where it keeps the user's lines; a file that isn't there is empty. If something

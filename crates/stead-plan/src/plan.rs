@@ -9,6 +9,8 @@ mod render;
 pub(crate) mod settings;
 mod standing;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use stead_spec::Spec;
 use stead_spec::units::{ClusterId, ClusterName, NodeName, Sha256};
@@ -17,6 +19,8 @@ use crate::generation::{Ancestor, Generation};
 use crate::host;
 use crate::inventory::{Inventory, Questions, Timestamp};
 use crate::network;
+use crate::op::Op;
+use crate::secret::SecretRef;
 use crate::step::{Layer, Step};
 use planner::Planner;
 
@@ -34,6 +38,13 @@ pub struct Asked<'a> {
     pub digest: &'a Sha256,
     /// The generations that these texts descend from.
     pub ancestors: &'a [Ancestor],
+    /// The sums of sealed secrets that nodes want, by their names.
+    pub sums: &'a BTreeMap<String, Sha256>,
+}
+
+/// The names of the secrets that nodes want. The first apply makes them.
+pub fn secrets() -> Vec<&'static str> {
+    network::SECRETS.to_vec()
 }
 
 /// What a node must be asked, so that there can be a plan.
@@ -149,6 +160,13 @@ impl Plan {
         }
         self.leftovers.retain(|leftover| leftover.layer == layer);
         self
+    }
+
+    /// The sealed secrets that its steps write.
+    pub fn secrets(&self) -> BTreeSet<&SecretRef> {
+        let ops = self.steps.iter().flat_map(|step| &step.ops);
+        let writes = ops.filter_map(|op| if let Op::Write(write) = op { Some(write) } else { None });
+        writes.flat_map(|write| &write.secrets).collect()
     }
 
     /// Whether there is nothing to do.

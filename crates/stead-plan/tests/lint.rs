@@ -14,7 +14,10 @@ mod support;
 /// The plan for new nodes, which is sound.
 fn sound() -> Plan {
     let (spec, digest) = spec(TOML.as_bytes());
-    let plan = plan(&Asked { spec: &spec, digest: &digest, ancestors: &[] }, &fresh(&spec, &Release::Trixie));
+    let plan = plan(
+        &Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &support::sums() },
+        &fresh(&spec, &Release::Trixie),
+    );
     assert_eq!((lint(&plan).as_slice(), plan.refusals.as_slice()), (&[][..], &[][..]));
     assert!(plan.steps.len() > 30, "{}", plan.summary());
     plan
@@ -43,7 +46,14 @@ fn last(plan: &mut Plan) -> &mut Step {
 }
 
 fn write(path: &str, text: &str) -> Op {
-    Op::Write(Write { path: path.into(), mode: Mode(0o644), text: text.to_owned(), checked_by: None, made_from: None })
+    Op::Write(Write {
+        path: path.into(),
+        mode: Mode(0o644),
+        text: text.to_owned(),
+        secrets: Vec::new(),
+        checked_by: None,
+        made_from: None,
+    })
 }
 
 #[test]
@@ -93,6 +103,7 @@ fn time_outs() {
             path: "/etc/x".into(),
             mode: Mode(0o644),
             text,
+            secrets: Vec::new(),
             checked_by,
             made_from: None,
         }));

@@ -1,5 +1,6 @@
 //! `stead apply`: does what the plan says, and looks whether it is so.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -9,17 +10,19 @@ use clap::Args;
 use stead_apply::drive::{self, Applied, Ended, Event, Order, Verdict};
 use stead_apply::journal::{EventKind, Journal, RunResult};
 use stead_apply::lock;
-use stead_apply::secrets::{self, Recipients, Sealed};
+use stead_apply::secrets::{self, Recipients, Sealed, Secret};
 use stead_node::protocol::{Kept, Role};
 use stead_plan::generation::{Ancestor, FORMAT, Generation};
 use stead_plan::inventory::Inventory;
 use stead_plan::plan::{Detail, Plan};
+use stead_plan::secret::SecretRef;
 use stead_plan::step::{Layer, Outcome};
 use stead_spec::words::count;
 use tokio::sync::watch;
 
 use crate::ask;
 use crate::cluster::{self, Access, Cluster, Looked, now};
+use crate::identities::IdentityFiles;
 use crate::plan::{code, show};
 use crate::print::Printer;
 use crate::progress::Progress;
@@ -40,6 +43,8 @@ pub(crate) struct Arguments {
     /// Don't ask. What destroys something is asked all the same.
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    identities: IdentityFiles,
     /// This layer only.
     #[arg(long, value_name = "LAYER")]
     only: Option<Layer>,
@@ -80,6 +85,7 @@ async fn apply(
         printer.progress("nothing was done");
         return Ok(ExitCode::FAILURE);
     }
+    let secrets = opened(cluster, &plan, &arguments.identities, printer)?;
     let mut lease = lock::hold(links, cluster.spec.nodes().len()).await?;
     // Somebody thought about the plan for a while, or kept it for days.
     if arguments.plan.is_some() || !arguments.yes {
@@ -89,7 +95,7 @@ async fn apply(
     let digest = cluster.digest();
     let mut journal = Journal::start(&cluster::runs(&cluster.spec)?, now(), &run::who(), &summary(&plan))?;
     let (stopper, stop) = watch::channel(false);
-    let order = Order { plan: &plan, digest: &digest, kept, stop };
+    let order = Order { plan: &plan, digest: &digest, kept, secrets, stop };
     let mut progress = Progress::new(&plan, printer);
     let on = &mut |event: Event| {
         progress.on(&event);
@@ -143,16 +149,40 @@ fn make_secrets(cluster: &mut Cluster, inventory: &Inventory, printer: &mut Prin
         secrets::may_create(inventory.seen().any(|(_, node)| keeps(&node.generation)))?;
         Sealed::new(cluster.spec.cluster().id)
     };
-    if sealed.ancestors().is_empty() {
+    let path = cluster.secrets_path();
+    let words = stead_plan::plan::secrets();
+    if sealed.ancestors().is_empty() || words.iter().any(|word| !sealed.sums().contains_key(*word)) {
         let recipients = Recipients::of(&cluster.spec)?;
-        let made = secrets::ensure_cas(&mut sealed, &cluster.spec.cluster().name, &recipients, now())?;
-        if !made.is_empty() {
-            sealed.save(&cluster.secrets_path())?;
-            printer.progress(format_args!("made {}: keep it in git, beside the cluster file", cluster.secrets_path()));
+        let cas = secrets::ensure_cas(&mut sealed, &cluster.spec.cluster().name, &recipients, now())?;
+        let words = secrets::ensure_passwords(&mut sealed, &words, &recipients, now())?;
+        if !cas.is_empty() || !words.is_empty() {
+            sealed.save(&path)?;
+        }
+        if !cas.is_empty() {
+            printer.progress(format_args!("made {path}: keep it in git, beside the cluster file"));
+        } else if !words.is_empty() {
+            let words: Vec<_> = words.iter().map(ToString::to_string).collect();
+            printer.progress(format_args!("made {} in {path}", words.join(", ")));
         }
     }
     cluster.sealed = Some(sealed);
     Ok(())
+}
+
+/// The secrets that the plan's steps write. A key's passphrase is asked for only if there are some.
+fn opened(
+    cluster: &Cluster,
+    plan: &Plan,
+    identities: &IdentityFiles,
+    printer: &mut Printer,
+) -> anyhow::Result<BTreeMap<String, Secret>> {
+    let (wanted, Some(sealed)) = (plan.secrets(), &cluster.sealed) else { return Ok(BTreeMap::new()) };
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let identities = identities.load(printer)?;
+    let open = |wanted: &SecretRef| Ok((wanted.name.clone(), sealed.open(&wanted.name.parse()?, &identities)?));
+    wanted.into_iter().map(open).collect()
 }
 
 /// Whether the person wants it, each thing that is destroyed by its name.

@@ -159,7 +159,9 @@ impl Cluster {
     /// What is to be done about what was seen.
     pub(crate) fn plan(&self, inventory: &Inventory) -> Plan {
         let ancestors = self.sealed.as_ref().map(Sealed::ancestors).unwrap_or_default();
-        stead_plan::plan::plan(&Asked { spec: &self.spec, digest: &self.digest(), ancestors }, inventory)
+        let sums = self.sealed.as_ref().map(Sealed::sums).unwrap_or_default();
+        let asked = Asked { spec: &self.spec, digest: &self.digest(), ancestors, sums: &sums };
+        stead_plan::plan::plan(&asked, inventory)
     }
 }
 

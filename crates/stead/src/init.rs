@@ -7,18 +7,19 @@ use anyhow::{Context, bail};
 use camino::Utf8PathBuf;
 use clap::Args;
 use stead_apply::gather::{self, GatherEvent};
-use stead_apply::reach::Link as _;
 use stead_apply::secrets;
-use stead_apply::ssh::{SshLink, Target};
-use stead_node::protocol::{Answer, Probe, Request, Role};
+use stead_apply::ssh::Target;
+use stead_node::protocol::Role;
 use stead_plan::init::{self, Found, FoundNode};
 use stead_plan::inventory::{Known, NodeInventory, Questions};
+use stead_plan::network::probe::Calls;
 use stead_spec::units::{AdminName, ClusterId, NodeName, SshTarget};
 use uuid::Uuid;
 
 use crate::cluster::{ReachOptions, now};
 use crate::node::public_keys;
 use crate::print::Printer;
+use crate::probe::probe;
 use crate::run;
 
 /// Which PCs, and whose.
@@ -41,9 +42,6 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     reach: ReachOptions,
 }
-
-/// How long nodes call each other, in milliseconds: a NIC that was off takes two or three seconds to find its switch.
-const LISTEN: u32 = 6_000;
 
 /// The user's own file, which no secret is in.
 const FILE_MODE: u32 = 0o644;
@@ -93,7 +91,7 @@ async fn look(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<Ve
     let names = init::names(&seen);
     printer.progress("looking for the switches: each NIC calls the others");
     let token = Uuid::new_v4().to_string();
-    let calls = names.iter().zip(links.values_mut()).map(|(name, link)| probe(name, link, &token));
+    let calls = names.iter().zip(links.values_mut()).map(|(name, link)| probe(name, link, &token, Calls::default()));
     let probed = futures_util::future::join_all(calls).await;
     let nodes = names.into_iter().zip(&arguments.addresses).zip(seen.into_iter().zip(probed));
     let found =
@@ -101,16 +99,6 @@ async fn look(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<Ve
             FoundNode { name, ssh: ssh.clone(), inventory: NodeInventory::clone(inventory), probed }
         };
     Ok(nodes.map(found).collect())
-}
-
-async fn probe(node: &NodeName, link: &mut SshLink, token: &str) -> Known<init::Probed> {
-    let probe = Probe { token: token.to_owned(), node: node.to_string(), listen: LISTEN };
-    match link.ask(Request::Probe(probe), &mut |_| ()).await {
-        Ok(Answer::Heard(probed)) => Known::Is(probed),
-        Ok(Answer::Refused(why)) => Known::Unknown(why),
-        Ok(answer) => Known::Unknown(format!("the agent answered something else: {answer:?}")),
-        Err(lost) => Known::Unknown(lost.why),
-    }
 }
 
 fn own_name() -> anyhow::Result<AdminName> {

@@ -17,6 +17,7 @@ mod network;
 mod node;
 mod plan;
 mod print;
+mod probe;
 mod progress;
 mod run;
 mod schema;

@@ -1,13 +1,20 @@
 //! `stead network`: switches and what goes over them.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use stead_node::protocol::Role;
 use stead_plan::network::explain::{Carries, End, SwitchSetting, explain};
+use stead_plan::network::probe;
+use uuid::Uuid;
 
+use crate::cluster::{Access, Cluster, Looked};
 use crate::cluster_file::{self, ClusterFile};
 use crate::print::{Printer, Tone};
+use crate::probe::probe as call;
+use crate::run;
 
 /// What is asked about the network.
 #[derive(Debug, Args)]
@@ -20,6 +27,22 @@ pub(crate) struct Arguments {
 enum Command {
     /// What each switch and each of its ports must be set to. Asks no node.
     Explain(Explain),
+    /// Whether the switches pass what they must: all nodes call each other, with each network's tag and size.
+    Probe(Probe),
+}
+
+/// What is probed, and how it is told.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Codes: 0 all is passed; 1 it can't be told; 2 something is not passed; 3 a node could not call.\n\n\
+                  Nothing is changed, but for NICs that are off: they are on meanwhile.\n\nExample: stead network probe"
+)]
+struct Probe {
+    #[command(flatten)]
+    access: Access,
+    /// As JSON, for programs.
+    #[arg(long)]
+    json: bool,
 }
 
 /// How it is told.
@@ -34,7 +57,13 @@ struct Explain {
 }
 
 pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let Command::Explain(arguments) = &arguments.command;
+    match &arguments.command {
+        Command::Explain(arguments) => explain_all(arguments, printer),
+        Command::Probe(arguments) => probe_all(arguments, printer),
+    }
+}
+
+fn explain_all(arguments: &Explain, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let spec = match arguments.file.read()? {
         Ok((spec, _)) => spec,
         Err(report) => {
@@ -54,6 +83,42 @@ pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> anyhow::Resul
         show(setting, printer);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Something is not passed.
+const DROPS: u8 = 2;
+
+/// A node could not call.
+const UNKNOWN: u8 = 3;
+
+fn probe_all(arguments: &Probe, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let Some(cluster) = Cluster::open(&arguments.access, printer)? else { return Ok(ExitCode::FAILURE) };
+    let spec = &cluster.spec;
+    let outcome = run::to_its_end(async {
+        let Looked { inventory, mut links } = cluster.look(Role::Observe, printer).await?;
+        printer.progress("the nodes call each other over all switches");
+        let token = Uuid::new_v4().to_string();
+        let seen: BTreeMap<_, _> = inventory.seen().collect();
+        let called = links.iter_mut().filter_map(|(name, link)| {
+            let calls = probe::calls(spec, spec.nodes().get(name)?, seen.get(name)?);
+            Some(async { (name.clone(), call(name, link, &token, calls).await) })
+        });
+        let probed = futures_util::future::join_all(called).await.into_iter().collect();
+        Ok(probe::outcome(spec, &inventory, &probed))
+    })?;
+    if arguments.json {
+        printer.line(serde_json::to_string_pretty(&json!({ "schema_version": 1, "probe": outcome }))?);
+    } else {
+        let text = outcome.render(&spec.cluster().name, &|tone, text| printer.paint(tone, text));
+        printer.line(text.trim_end());
+    }
+    Ok(if outcome.is_blind() {
+        ExitCode::from(UNKNOWN)
+    } else if outcome.is_well() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(DROPS)
+    })
 }
 
 /// What every switch passes.

@@ -213,6 +213,7 @@ mod tests {
             path: path.into(),
             mode: Mode(0o644),
             text: "a\n".into(),
+            secrets: Vec::new(),
             checked_by: None,
             made_from: None,
         };

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::{Because, Ended, Event, guarded};
 use crate::lock::refused;
 use crate::reach::{Link, Reach};
+use crate::secrets::{ExposeSecret as _, Secret};
 
 /// The steps of one apply, while they are done.
 pub(super) struct Run<'a, L> {
@@ -21,6 +22,7 @@ pub(super) struct Run<'a, L> {
     running: BTreeSet<&'a StepId>,
     ended: BTreeMap<StepId, Ended>,
     outputs: BTreeMap<OutputRef, String>,
+    secrets: BTreeMap<String, Secret>,
     /// The nodes that do nothing now.
     free: BTreeMap<NodeName, L>,
     /// The nodes on which nothing is begun any more.
@@ -42,7 +44,7 @@ pub(super) struct Ending<'a, L> {
 
 impl<'a, L: Link> Run<'a, L> {
     /// Over these links; steps of other nodes are never begun.
-    pub(super) fn new(plan: &'a Plan, links: BTreeMap<NodeName, L>) -> Self {
+    pub(super) fn new(plan: &'a Plan, secrets: BTreeMap<String, Secret>, links: BTreeMap<NodeName, L>) -> Self {
         let others = plan.steps.iter().map(|step| &step.id.node).filter(|node| !links.contains_key(*node));
         let unlinked = Because::Node("its node is not connected".to_owned());
         Self {
@@ -50,6 +52,7 @@ impl<'a, L: Link> Run<'a, L> {
             running: BTreeSet::new(),
             ended: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            secrets,
             blocked: others.map(|node| (node.clone(), unlinked.clone())).collect(),
             free: links,
         }
@@ -151,7 +154,15 @@ impl<'a, L: Link> Run<'a, L> {
         let mut op = op.clone();
         match &mut op {
             Op::Run(command) => self.substitute(command),
-            Op::Write(write) => write.checked_by.iter_mut().for_each(|command| self.substitute(command)),
+            Op::Write(write) => {
+                write.checked_by.iter_mut().for_each(|command| self.substitute(command));
+                // From here on it is in clear: on the way to its node, and nowhere else.
+                for wanted in std::mem::take(&mut write.secrets) {
+                    if let Some(secret) = self.secrets.get(&wanted.name) {
+                        write.text = wanted.put_into(&write.text, secret.expose_secret());
+                    }
+                }
+            }
             Op::Link { .. } | Op::Folder { .. } => {}
         }
         op

@@ -149,7 +149,14 @@ async fn run_until(
 ) -> Result<Applied, NotApplied> {
     let links = nodes.iter().map(|node| (name(node), Node(name(node), cluster.clone()))).collect();
     let kept = plan.keep.as_ref().map(|keep| kept(keep.number, keep.digest.clone()));
-    apply(&Way(cluster.clone()), links, 3, Order { plan, digest: &digest('a'), kept, stop }, on).await
+    apply(
+        &Way(cluster.clone()),
+        links,
+        3,
+        Order { plan, digest: &digest('a'), kept, secrets: BTreeMap::new(), stop },
+        on,
+    )
+    .await
 }
 
 const ALL: [&str; 3] = ["node1", "node2", "node3"];

@@ -244,7 +244,11 @@ fn put_ca(
     params.not_after = years_after(now, CA_YEARS);
     let certificate = params.self_signed(&key).map_err(|error| certificate_error(name.as_str(), &error))?;
     let secret = key.pem(name.as_str())?;
-    sealed.put(Stated { name, kind: Kind::CaKey, made: now, certificate: Some(certificate.pem()) }, &secret, recipients)
+    sealed.put(
+        Stated { name, kind: Kind::CaKey, made: now, certificate: Some(certificate.pem()), sum: None },
+        &secret,
+        recipients,
+    )
 }
 
 fn certificate_error(what: &str, why: &dyn fmt::Display) -> SecretsError {

@@ -18,12 +18,13 @@
 //! # end of stead.secrets
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use age::secrecy::ExposeSecret as _;
 use stead_plan::generation::Ancestor;
-use stead_plan::inventory::Timestamp;
-use stead_spec::units::ClusterId;
+use stead_plan::inventory::{Timestamp, sha256};
+use stead_spec::units::{ClusterId, Sha256};
 
 use super::dates::rfc3339;
 use super::error::SecretsError;
@@ -66,6 +67,8 @@ pub struct Stated {
     pub made: Timestamp,
     /// Of a CA: its certificate in PEM, which is no secret.
     pub certificate: Option<String>,
+    /// Of a word that nodes are compared with: its sum.
+    pub sum: Option<Sha256>,
 }
 
 /// What the first line begins with; the number is the format's.
@@ -131,6 +134,12 @@ impl Sealed {
         self.records.iter().map(Record::name)
     }
 
+    /// The sums of those that have one, by their names.
+    pub fn sums(&self) -> BTreeMap<String, Sha256> {
+        let sum = |record: &Record| Some((record.name().to_string(), record.stated.sum.clone()?));
+        self.records.iter().filter_map(sum).collect()
+    }
+
     /// All of them, in the file's order.
     pub fn records(&self) -> &[Record] {
         &self.records
@@ -147,7 +156,13 @@ impl Sealed {
     /// It isn't there, none of the keys opens it, or it is damaged.
     pub fn open(&self, name: &SecretName, identities: &Identities) -> Result<Secret, SecretsError> {
         let record = self.record(name).ok_or_else(|| SecretsError::NotThere { name: name.clone() })?;
-        identities.open(record)
+        let secret = identities.open(record)?;
+        match &record.stated.sum {
+            Some(sum) if sha256(secret.expose_secret()) != *sum => {
+                Err(SecretsError::Damaged { name: name.clone(), why: "its sum is another one".to_owned() })
+            }
+            _ => Ok(secret),
+        }
     }
 
     /// Seals a secret, in place of the one of that name if there is one.
@@ -236,8 +251,11 @@ impl Record {
 
     /// In its plainest form.
     pub(super) fn print(&self) -> String {
-        let Stated { name, kind, made, certificate } = &self.stated;
+        let Stated { name, kind, made, certificate, sum } = &self.stated;
         let mut text = format!("[{name}]\nkind = {kind}\nmade = {}\n", rfc3339(*made));
+        if let Some(sum) = sum {
+            let _ = writeln!(text, "sum = {sum}");
+        }
         for fingerprint in &self.sealed_for {
             let _ = writeln!(text, "for = {fingerprint}");
         }

@@ -204,7 +204,7 @@ fn record(lines: &mut Lines<'_>) -> Result<Record, ParseError> {
     let name = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
     let name = name.ok_or_else(|| ParseError::new(start, "this line belongs to no record"))?;
     let name: SecretName = name.parse().map_err(|bad: super::BadName| ParseError::new(start, bad.to_string()))?;
-    let (mut kind, mut made, mut sealed_for, mut certificate) = (None, None, BTreeSet::new(), None);
+    let (mut kind, mut made, mut sealed_for, mut certificate, mut sum) = (None, None, BTreeSet::new(), None, None);
     loop {
         let Some((number, line)) = lines.next() else { return Err(cut(lines)) };
         match line.split_once(" = ") {
@@ -212,6 +212,10 @@ fn record(lines: &mut Lines<'_>) -> Result<Record, ParseError> {
             _ if line == AGE[0] => break,
             Some(("kind", word)) => set(&mut kind, parse_kind(number, word)?, number)?,
             Some(("made", at)) => set(&mut made, parse_time(number, at)?, number)?,
+            Some(("sum", text)) => {
+                let why = || ParseError::new(number, "that is no SHA-256 in hexadecimal digits");
+                set(&mut sum, text.parse().map_err(|_| why())?, number)?;
+            }
             Some(("for", key)) => {
                 let key: Fingerprint = key.parse().map_err(|why: &str| ParseError::new(number, why))?;
                 sealed_for.insert(key);
@@ -231,7 +235,7 @@ fn record(lines: &mut Lines<'_>) -> Result<Record, ParseError> {
     if sealed_for.is_empty() {
         return Err(missing("for"));
     }
-    let stated = Stated { name, kind, made, certificate };
+    let stated = Stated { name, kind, made, certificate, sum };
     Ok(Record { stated, sealed_for, armor, raw: lines.taken().to_owned() })
 }
 

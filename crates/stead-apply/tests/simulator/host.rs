@@ -1,11 +1,11 @@
 //! The planner itself, for its layer `host`.
 
-use stead_plan::inventory::{Inventory, Questions};
+use stead_plan::inventory::{Inventory, Questions, sha256};
 use stead_plan::plan::{Asked, Plan, plan, questions};
 use stead_spec::Spec;
 use stead_spec::units::NodeName;
 
-use crate::scenario::{Planner, Texts};
+use crate::scenario::{Planner, SECRETS, Texts};
 
 /// Two cluster files that ask for different things.
 pub(crate) struct Host {
@@ -59,7 +59,9 @@ impl Planner for Host {
     }
 
     fn plan(&self, texts: &Texts, inventory: &Inventory) -> Plan {
-        let asked = Asked { spec: &self.files[texts.variant].1, digest: &texts.digest, ancestors: &texts.ancestors };
+        let sums = SECRETS.map(|(name, secret)| (name.to_owned(), sha256(secret))).into();
+        let Texts { variant, digest, ancestors, .. } = texts;
+        let asked = Asked { spec: &self.files[*variant].1, digest, ancestors, sums: &sums };
         plan(&asked, inventory)
     }
 }

@@ -4,7 +4,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ipnet::Ipv4Net;
 use stead_plan::inventory::Activity;
 use stead_plan::network::facts::{Errors, Nic, Ovs, Routing};
+use stead_plan::network::routing::BEFORE_KEY;
 use stead_plan::op::Program;
+use stead_plan::secret::masked;
 use stead_spec::units::NodeName;
 
 use crate::commands::{Cut, Ended, failed};
@@ -75,7 +77,10 @@ impl Node {
         match (unit, starts) {
             (NETWORKD, true) => self.networks.restart(&files),
             (OVS, true) if self.runs(NETWORKD) => self.networks.settle(&files),
-            (FRR, true) => self.networks.frr(self.text("/etc/frr/frr.conf").to_owned().as_str()),
+            (FRR, true) => {
+                let config = self.text("/etc/frr/frr.conf").to_owned();
+                self.networks.frr(&masked(&config, BEFORE_KEY));
+            }
             (FRR, false) => self.networks.routing = None,
             (FIREWALL, true) => {
                 let text = self.text("/etc/stead/firewall.nft");

@@ -7,6 +7,7 @@ use stead_plan::inventory::{
     Activity, Architecture, Clock, Enablement, File, FileState, Known, NodeInventory, Package, Questions, Release,
     System, Unit,
 };
+use stead_plan::secret::masked;
 use stead_spec::Bytes;
 
 use crate::model::{Entry, Node, SWAP};
@@ -23,9 +24,9 @@ impl Node {
             }
             _ => false,
         };
-        let asked = questions.files.iter().map(|path| (path.clone(), Known::Is(self.file(path))));
+        let asked = questions.files.iter().map(|path| (path.clone(), Known::Is(self.file(path, questions))));
         let found = self.disk.files.iter().filter(|(path, entry)| marked(path, entry));
-        let found = found.map(|(path, _)| (path.clone(), Known::Is(self.file(path))));
+        let found = found.map(|(path, _)| (path.clone(), Known::Is(self.file(path, questions))));
         let synchronised = self.boot.activity.get("chrony.service") == Some(&Activity::Active) && self.ahead == 0;
         let users = self.disk.users.iter();
         let users = users.filter(|(name, user)| questions.users.contains(*name) || user.groups.contains("sudo"));
@@ -66,7 +67,7 @@ impl Node {
         }
     }
 
-    fn file(&self, path: &Utf8Path) -> FileState {
+    fn file(&self, path: &Utf8Path, questions: &Questions) -> FileState {
         let owner = || "root:root".to_owned();
         match self.disk.files.get(path) {
             None => FileState::Absent,
@@ -77,6 +78,11 @@ impl Node {
                 FileState::File(File { mode, owner: owner(), sha256: digest(&size.to_string()), text: None })
             }
             Some(Entry::File { mode, text }) => {
+                let after = questions.secrets.get(path).filter(|_| text.contains(MARK));
+                if let Some(text) = after.map(|after| masked(text, after)) {
+                    let (sha256, text) = (digest(&text), Some(text));
+                    return FileState::File(File { mode: *mode, owner: owner(), sha256, text });
+                }
                 let shown = mode.0 & 0o004 != 0 && text.len() <= LARGEST_TEXT;
                 let sha256 = digest(text);
                 FileState::File(File { mode: *mode, owner: owner(), sha256, text: shown.then(|| text.clone()) })

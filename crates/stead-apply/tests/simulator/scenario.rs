@@ -8,9 +8,11 @@ use std::rc::Rc;
 
 use stead_apply::drive::{self, Applied, NotApplied, Order, Verdict};
 use stead_apply::reach::{Link, Reach};
+use stead_apply::secrets::Secret;
 use stead_node::protocol::{Answer, Kept, Request, Role};
 use stead_plan::generation::{Ancestor, Generation};
 use stead_plan::inventory::{Inventory, Observation, PackageState, Questions, Timestamp};
+use stead_plan::op::Op;
 use stead_plan::plan::Plan;
 use stead_plan::step::StepId;
 use stead_spec::units::{NodeName, Sha256};
@@ -22,6 +24,9 @@ use crate::world::{Done, Fault, Shared, SimLink, SimReach, What, World, is_stead
 
 /// How many applies without faults may be needed: one that does it, and one for what the first could not yet do.
 const CLEAN: usize = 3;
+
+/// What is sealed.
+pub(crate) const SECRETS: [(&str, &str); 1] = [("core/ospf", "abcdefghijkmnpqr")];
 
 /// Who plans.
 pub(crate) trait Planner {
@@ -235,7 +240,8 @@ async fn session(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, 
     let texts = admin.borrow().clone();
     let mut plan = plan;
     shuffle(&mut plan, world);
-    *reach.shown.borrow_mut() = plan.steps.iter().map(|step| (step.id.clone(), step.ops.clone())).collect();
+    *reach.shown.borrow_mut() =
+        plan.steps.iter().map(|step| (step.id.clone(), step.ops.iter().map(in_clear).collect())).collect();
     let kept = plan.keep.as_ref().map(|keep| {
         let at = Timestamp(i64::from(world.borrow().tick));
         let (by, stead) = (reach.who.clone(), "0.1.0".to_owned());
@@ -243,7 +249,8 @@ async fn session(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, 
         Kept { generation, file: texts.text.clone(), secrets: String::new() }
     });
     let (_sender, stop) = watch::channel(false);
-    let order = Order { plan: &plan, digest: &texts.digest, kept, stop };
+    let secrets = SECRETS.map(|(name, secret)| (name.to_owned(), Secret::from(secret.to_owned()))).into();
+    let order = Order { plan: &plan, digest: &texts.digest, kept, secrets, stop };
     let nodes = planner.nodes().len();
     let mut events = Vec::new();
     let applied = match drive::apply(&reach, links, nodes, order, &mut |event| events.push(event)).await {
@@ -260,6 +267,18 @@ async fn session(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, 
         world.borrow_mut().trace.push(format!("still {}: {}", step.id, step.why.join("; ")));
     }
     Round::Applied(drive::verify(&applied, &after))
+}
+
+/// What is to be done, as the node is told it.
+fn in_clear(op: &Op) -> Op {
+    let mut op = op.clone();
+    if let Op::Write(write) = &mut op {
+        for wanted in std::mem::take(&mut write.secrets) {
+            let (_, secret) = SECRETS.into_iter().find(|(name, _)| *name == wanted.name).unwrap_or_default();
+            write.text = wanted.put_into(&write.text, secret);
+        }
+    }
+    op
 }
 
 /// Each step has an ending.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use stead_plan::generation::{FORMAT, Generation, Stamp};
 use stead_plan::inventory::{Architecture, Clock, Known, Mode, Release, System, Timestamp};
+use stead_plan::network::probe::Calls;
 use stead_plan::op::{Op, Program, Write};
 use stead_plan::step::Outcome;
 use stead_spec::Bytes;
@@ -150,7 +151,7 @@ impl Asking {
 }
 
 fn probe() -> Request {
-    Request::Probe(Probe { token: "t".into(), node: "node1".into(), listen: 1 })
+    Request::Probe(Probe { token: "t".into(), node: "node1".into(), calls: Calls::default(), listen: 1 })
 }
 
 fn job(ops: Vec<Op>) -> Request {
@@ -167,6 +168,7 @@ fn write_op(path: &str) -> Op {
         path: path.into(),
         mode: Mode(0o644),
         text: "# Managed by stead\n".into(),
+        secrets: Vec::new(),
         checked_by: None,
         made_from: None,
     })

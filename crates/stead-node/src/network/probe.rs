@@ -1,5 +1,8 @@
 //! Which NICs of which nodes hear each other: each calls on all of its NICs, and all listen.
 //!
+//! Where it is told what to call, it calls that: with tags, and as long as the networks' packets. It hears such calls
+//! where they belong: a VLAN device or a bridge's own port has taken the tag off by then.
+//!
 //! A call is a broadcast Ethernet frame of a type of its own, so it works without addresses, on ports of a bridge too,
 //! and nobody else takes notice of it. A NIC that is switched off is switched on for as long, without IPv6, so that it
 //! gets no address and no route. Nothing of that is written anywhere: should this process be killed in between, such a
@@ -21,6 +24,7 @@ use nix::sys::socket::{
 use serde::{Deserialize, Serialize};
 use stead_plan::init::{Heard, Link, Probed};
 use stead_plan::inventory::Known;
+use stead_plan::network::probe::Lane;
 use stead_spec::units::NodeName;
 
 use crate::protocol::Probe;
@@ -33,8 +37,12 @@ const MAGIC: &[u8] = b"stead probe\0";
 const HEADER: usize = 14;
 /// The shortest Ethernet frame, without its check sum.
 const SHORTEST: usize = 60;
-/// The longest call: a token, a node's name and a NIC's.
+/// The longest call: a token, a node's name, a NIC's, and words.
 const LONGEST: usize = 512;
+/// IEEE 802.1Q's type.
+const TAGGED: [u8; 2] = [0x81, 0x00];
+/// The longest words.
+const LONGEST_WORDS: usize = 64;
 /// `IFNAMSIZ` of `linux/if.h`, less the zero at the end.
 const LONGEST_NIC: usize = 15;
 /// How often it is looked whether something came.
@@ -60,24 +68,29 @@ pub async fn probe(probe: &Probe) -> Result<Probed, String> {
     let links = links().map_err(|error| format!("can't list interfaces: {error}"))?;
     let socket = open().map_err(|error| format!("can't open a packet socket: {error}"))?;
     let (mut probed, mut raised, mut ears) = (Probed::default(), Vec::new(), BTreeMap::new());
-    for name in names {
-        let Some(link) = links.get(&name) else {
-            probed.nics.insert(name, Known::Unknown("it disappeared".to_owned()));
+    for device in &probe.calls.ears {
+        if let Some(link) = links.get(device) {
+            ears.insert(link.ifindex(), Ear { nic: device.clone(), link: *link });
+        }
+    }
+    for name in &names {
+        let Some(link) = links.get(name) else {
+            probed.nics.insert(name.clone(), Known::Unknown("it disappeared".to_owned()));
             continue;
         };
-        match Raised::new(&name) {
+        match Raised::new(name) {
             Ok(guard) => {
                 raised.push(guard);
-                ears.insert(link.ifindex(), Ear { nic: name, link: *link });
+                ears.insert(link.ifindex(), Ear { nic: name.clone(), link: *link });
             }
             Err(error) => {
                 let why = format!("it is switched off, and can't be switched on: {error}");
-                probed.nics.insert(name, Known::Unknown(why));
+                probed.nics.insert(name.clone(), Known::Unknown(why));
             }
         }
     }
     probed.heard = listen(&socket, &ears, probe).await.map_err(|error| format!("can't listen: {error}"))?;
-    for ear in ears.into_values() {
+    for ear in ears.into_values().filter(|ear| names.contains(&ear.nic)) {
         let link = Link { carrier: number(&ear.nic, "carrier") == Some(1), speed: speed(&ear.nic) };
         probed.nics.insert(ear.nic, Known::Is(link));
     }
@@ -216,11 +229,22 @@ async fn listen(socket: &OwnedFd, ears: &BTreeMap<usize, Ear>, probe: &Probe) ->
 }
 
 fn call(socket: &OwnedFd, ears: &BTreeMap<usize, Ear>, probe: &Probe) {
-    for ear in ears.values() {
-        let call = Call { token: probe.token.clone(), node: probe.node.clone(), nic: ear.nic.clone() };
-        let frame = frame(ear.link.addr().unwrap_or_default(), &call);
+    let say = |ear: &Ear, lane: &Lane| {
+        let (nic, words) = (lane.nic.clone(), lane.words.clone());
+        let call = Call { token: probe.token.clone(), node: probe.node.clone(), nic, words };
+        let frame = frame(ear.link.addr().unwrap_or_default(), lane, &call);
         // Without a carrier yet, there is nobody to send to; the next call may be heard.
         let _ = sendto(socket.as_raw_fd(), &frame, &ear.link, MsgFlags::empty());
+    };
+    if probe.calls.lanes.is_empty() {
+        for ear in ears.values() {
+            say(ear, &Lane { nic: ear.nic.clone(), vlan: None, size: 0, words: String::new() });
+        }
+    }
+    for lane in &probe.calls.lanes {
+        if let Some(ear) = ears.values().find(|ear| ear.nic == lane.nic) {
+            say(ear, lane);
+        }
     }
 }
 
@@ -239,7 +263,7 @@ fn hear(socket: &OwnedFd, ears: &BTreeMap<usize, Ear>, probe: &Probe, heard: &mu
         let Some(call) = buffer.get(..length).and_then(|frame| parse(frame, &probe.token)) else { continue };
         let own = call.node == probe.node && call.nic == ear.nic;
         if !own && heard.len() < MOST_HEARD {
-            heard.insert(Heard { on: ear.nic.clone(), node: call.node, nic: call.nic });
+            heard.insert(Heard { on: ear.nic.clone(), node: call.node, nic: call.nic, words: call.words });
         }
     }
     Ok(())
@@ -251,14 +275,19 @@ struct Call {
     token: String,
     node: String,
     nic: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    words: String,
 }
 
-/// A call as a frame to everybody: its length goes before it, since short frames are filled up.
-fn frame(from: [u8; 6], call: &Call) -> Vec<u8> {
+/// A call as a frame to everybody, as long as the lane says: its own length goes before it, since frames are filled up.
+fn frame(from: [u8; 6], lane: &Lane, call: &Call) -> Vec<u8> {
     let body = serde_json::to_vec(call).unwrap_or_default();
     let length = u16::try_from(body.len()).unwrap_or_default().to_be_bytes();
-    let mut frame = [&[0xff; 6][..], &from, &ETHERTYPE, MAGIC, &length, &body].concat();
-    frame.resize(frame.len().max(SHORTEST), 0);
+    let tag = lane.vlan.map(|vlan| [TAGGED, vlan.get().to_be_bytes()].concat()).unwrap_or_default();
+    let header = [&[0xff; 6][..], &from, &tag, &ETHERTYPE].concat();
+    let longest = header.len() + usize::from(lane.size);
+    let mut frame = [&header[..], MAGIC, &length, &body].concat();
+    frame.resize(frame.len().max(SHORTEST).max(longest), 0);
     frame
 }
 
@@ -270,7 +299,8 @@ fn parse(frame: &[u8], token: &str) -> Option<Call> {
     let call: Call = serde_json::from_slice(body).ok()?;
     let nic = call.nic.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
     let nic = nic && (1..=LONGEST_NIC).contains(&call.nic.len());
-    (call.token == token && call.node.parse::<NodeName>().is_ok() && nic).then_some(call)
+    let words = call.words.len() <= LONGEST_WORDS && call.words.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    (call.token == token && words && call.node.parse::<NodeName>().is_ok() && nic).then_some(call)
 }
 
 #[cfg(test)]

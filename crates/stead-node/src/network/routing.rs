@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 
 use serde::Deserialize;
 use stead_plan::network::facts::{Neighbour, Routing};
+use stead_plan::network::routing::BEFORE_KEY;
 use stead_plan::op::{Command, Program};
+use stead_plan::secret::masked;
 
 /// What tells of its configuration, of OSPF's neighbours, and of BFD's sessions, in one go.
 pub(crate) fn command() -> Command {
@@ -44,17 +46,9 @@ pub(crate) fn parse(text: &str) -> Result<Routing, String> {
         }
     }
     found.sort_by(|a, b| (&a.interface, a.router).cmp(&(&b.interface, b.router)));
-    let line = |line: &str| (!line.trim_start().starts_with('!')).then(|| without_key(line));
-    Ok(Routing { running: running.lines().filter_map(line).collect(), neighbours: found })
-}
-
-/// A line without the key that it tells.
-fn without_key(line: &str) -> String {
-    let words = ["message-digest-key", " md5 "];
-    match line.find(words[1]).filter(|_| line.contains(words[0])) {
-        Some(at) => format!("{}{}…", &line[..at], words[1]),
-        None => line.to_owned(),
-    }
+    let running = masked(running, BEFORE_KEY);
+    let lines = running.lines().filter(|line| !line.trim_start().starts_with('!')).map(str::to_owned);
+    Ok(Routing { running: lines.collect(), neighbours: found })
 }
 
 #[derive(Default, Deserialize)]
@@ -109,7 +103,8 @@ mod tests {
         assert_eq!(parse("frr version 10.3\nend\n").unwrap().running, ["frr version 10.3"]);
         let routing = parse(text).unwrap();
         assert_eq!(routing.neighbours, []);
-        let lines = ["frr version 10.3", "interface core1", " ip ospf message-digest-key 1 md5 …", "exit"];
+        let lines =
+            ["frr version 10.3", "interface core1", " ip ospf message-digest-key 1 md5 ‹secret 2bb80d537b1d›", "exit"];
         assert_eq!(routing.running, lines);
         assert!(parse("% Unknown command").is_err());
     }

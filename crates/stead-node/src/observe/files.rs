@@ -9,7 +9,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use stead_plan::MARK;
-use stead_plan::inventory::{File as Found, FileState, Known, Mode, Questions};
+use stead_plan::inventory::{File as Found, FileState, Known, Mode, Questions, sha256 as sum};
+use stead_plan::secret::masked;
 
 use crate::host::accounts::Accounts;
 use crate::place::Place;
@@ -31,22 +32,24 @@ pub(super) fn look(
     let mut files = BTreeMap::new();
     for folder in &questions.folders {
         match marked(place, folder) {
-            Ok(marked) => files.extend(marked.into_iter().map(|path| (path.clone(), at(place, &path, accounts)))),
+            Ok(marked) => files.extend(marked.into_iter().map(|path| (path.clone(), at(place, &path, None, accounts)))),
             Err(reason) => _ = files.insert(folder.clone(), Known::Unknown(reason)),
         }
     }
     let asked = questions.files.iter();
-    files.extend(asked.map(|path| (path.clone(), at(place, path, accounts))));
+    files.extend(
+        asked.map(|path| (path.clone(), at(place, path, questions.secrets.get(path).map(String::as_str), accounts))),
+    );
     files
 }
 
-/// What is at a path. A symbolic link at its end is not followed.
-fn at(place: &Place, path: &Utf8Path, accounts: &Accounts) -> Known<FileState> {
-    let result = state(place, path, accounts);
+/// What is at a path. A symbolic link at its end is not followed. What comes after `secret` is not told.
+fn at(place: &Place, path: &Utf8Path, secret: Option<&str>, accounts: &Accounts) -> Known<FileState> {
+    let result = state(place, path, secret, accounts);
     result.map_err(|error| format!("could not look at {path}: {error}")).into()
 }
 
-fn state(place: &Place, path: &Utf8Path, accounts: &Accounts) -> io::Result<FileState> {
+fn state(place: &Place, path: &Utf8Path, secret: Option<&str>, accounts: &Accounts) -> io::Result<FileState> {
     let here = place.at(path);
     let metadata = match here.symlink_metadata() {
         Ok(metadata) => metadata,
@@ -70,6 +73,11 @@ fn state(place: &Place, path: &Utf8Path, accounts: &Accounts) -> io::Result<File
     let metadata = file.metadata()?;
     let (mode, owner) = (mode(metadata.mode()), accounts.owner(metadata.uid(), metadata.gid()));
     let (sha256, text) = read(&mut file)?;
+    // What somebody else wrote may have other secrets.
+    if let (Some(after), Some(text)) = (secret, text.as_ref().filter(|text| is_marked(text))) {
+        let masked = masked(text, after);
+        return Ok(FileState::File(Found { mode, owner, sha256: sum(&masked), text: Some(masked) }));
+    }
     let text = text.filter(|_| mode.0 & 0o004 != 0 && reachable(place, path));
     Ok(FileState::File(Found { mode, owner, sha256, text }))
 }
@@ -201,6 +209,26 @@ mod tests {
         assert_eq!(file(&tree, "/open/a").text.as_deref(), Some("a secret"));
         assert_eq!(file(&tree, "/open/b").text, None);
         assert_eq!(file(&tree, "/closed/in/a").text, None);
+    }
+
+    #[test]
+    fn of_a_file_with_a_secret_all_else_is_told() {
+        let tree = Node::new();
+        tree.write("/etc/frr.conf", "! Managed by stead\n key 1 md5 abc\n");
+        tree.write("/etc/other.conf", "! Mine\n key 1 md5 abc\n");
+        tree.mode("/etc/frr.conf", 0o600);
+        tree.mode("/etc/other.conf", 0o600);
+        let path = Utf8PathBuf::from("/etc/frr.conf");
+        let other = Utf8PathBuf::from("/etc/other.conf");
+        let secrets = [&path, &other].map(|path| (path.clone(), "key 1 md5 ".to_owned())).into();
+        let asked = Questions { secrets, ..asked(&[path.as_str(), other.as_str()], &[]) };
+        let told = "! Managed by stead\n key 1 md5 ‹secret ba7816bf8f01›\n";
+        let seen = look_at(&tree, &asked);
+        let FileState::File(file) = seen[&path].get().unwrap() else { panic!("no file") };
+        assert_eq!(file.text.as_deref(), Some(told));
+        let FileState::File(other) = seen[&other].get().unwrap() else { panic!("no file") };
+        assert_eq!(other.text, None, "what else is secret in it, nobody knows");
+        assert_eq!(file.sha256, sum(told));
     }
 
     #[test]

@@ -50,7 +50,14 @@ pub(crate) fn guard() -> Guard {
 pub(crate) fn ops() -> Vec<Op> {
     let write = |path: &str| {
         let text = "# Managed by stead\n".to_owned();
-        Op::Write(Write { path: path.into(), mode: Mode(0o644), text, checked_by: None, made_from: None })
+        Op::Write(Write {
+            path: path.into(),
+            mode: Mode(0o644),
+            text,
+            secrets: Vec::new(),
+            checked_by: None,
+            made_from: None,
+        })
     };
     let link = Op::Link { path: "/etc/link".into(), target: "new".into() };
     vec![write("/etc/network"), link, write("/etc/new"), Op::Run(Program::Networkctl.command().args(["up"]))]

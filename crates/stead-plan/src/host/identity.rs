@@ -51,6 +51,7 @@ pub(super) fn stamp(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
             path: STAMP_FILE.into(),
             mode: Mode(0o644),
             text: text + "\n",
+            secrets: Vec::new(),
             checked_by: None,
             made_from: None,
         }));

@@ -22,6 +22,9 @@ pub struct Heard {
     pub node: String,
     /// Its NIC that called.
     pub nic: String,
+    /// What it said; nothing in a short call.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
 }
 
 /// The state of a NIC's cable while it was switched on.

@@ -39,10 +39,10 @@ pub struct File {
     pub mode: Mode,
     /// `USER:GROUP`; numbers where they have no name.
     pub owner: String,
-    /// Of the whole content.
+    /// Of the whole content; where the question named its secrets, of [`masked`](crate::secret::masked) content.
     pub sha256: Sha256,
-    /// The content, where it is text of at most 64 KiB and readable by everybody: what others may not read travels
-    /// nowhere.
+    /// The content, where it is text of at most 64 KiB and readable by everybody, or its secrets are masked: what others
+    /// may not read travels nowhere.
     pub text: Option<String>,
 }
 

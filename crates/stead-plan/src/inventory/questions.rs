@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Questions {
     /// Files, folders and links: what is there.
     pub files: BTreeSet<Utf8PathBuf>,
+    /// Of these files that others may not read: the words in a line that a secret comes after. All but secrets is told.
+    pub secrets: BTreeMap<Utf8PathBuf, String>,
     /// Folders whose files with stead's mark are to be told of, so that what nobody asks for any more is seen.
     pub folders: BTreeSet<Utf8PathBuf>,
     /// Units of systemd's.

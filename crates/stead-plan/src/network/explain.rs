@@ -58,7 +58,7 @@ pub struct Carries {
 }
 
 /// Ethernet's header 14, a VLAN tag 4, and the checksum 4 (IEEE 802.3, 802.1Q).
-const FRAME: u32 = 22;
+pub(super) const FRAME: u32 = 22;
 
 /// What each switch must be set to, by name.
 pub fn explain(spec: &Spec) -> Vec<SwitchSetting> {

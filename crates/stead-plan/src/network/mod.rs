@@ -11,8 +11,9 @@ mod layout;
 mod leftovers;
 mod networkd;
 mod ovs;
+pub mod probe;
 mod resolver;
-mod routing;
+pub mod routing;
 mod services;
 mod sysctl;
 mod watches;
@@ -27,6 +28,9 @@ use crate::plan::planner::{Hidden, Planner};
 use crate::step::Layer;
 use layout::Layout;
 pub(crate) use layout::{OWN, core_device};
+
+/// What routers know each other by.
+pub(crate) const SECRETS: &[&str] = &[routing::KEY];
 
 /// A restart of these takes the nodes' networks away for seconds.
 pub(crate) const HELD: Held = Held {

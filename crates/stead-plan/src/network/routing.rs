@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::layout::{Layout, OWN};
 use crate::inventory::{Mode, Questions};
 use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, header};
+use crate::secret::SecretRef;
 use crate::step::About;
 
 const UNIT: &str = "frr.service";
@@ -13,6 +14,13 @@ const DAEMONS: &str = "/etc/frr/daemons";
 const CONFIG: &str = "/etc/frr/frr.conf";
 const DROP_IN_FOLDER: &str = "/etc/systemd/system/frr.service.d";
 const DROP_IN: &str = "/etc/systemd/system/frr.service.d/stead.conf";
+
+/// The secret that routers of the core know each other by: a word of at most 16 characters, which is what OSPF's MD5 takes
+/// (RFC 2328, D.4.3).
+pub(super) const KEY: &str = "core/ospf";
+
+/// What the key comes after in FRR's configuration.
+pub const BEFORE_KEY: &str = " ip ospf message-digest-key 1 md5 ";
 
 /// BFD's signs of life, in milliseconds, times the patience; three that don't come mean that the way is gone. Measured
 /// on three nodes: below 300, busy ones lose ways that work.
@@ -37,6 +45,7 @@ const MOST_HELLO: u32 = 60;
 
 pub(super) fn questions(out: &mut Questions) {
     out.files.extend([DAEMONS, CONFIG, DROP_IN_FOLDER, DROP_IN].map(Into::into));
+    out.secrets.insert(CONFIG.into(), BEFORE_KEY.to_owned());
     out.folders.insert(DROP_IN_FOLDER.into());
     out.units.insert(UNIT.to_owned());
 }
@@ -46,9 +55,11 @@ pub(super) fn routing(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>) -> Resul
     let mut step = plan.draft("routing", "find the core's ways by OSPF and BFD");
     step.folder(DROP_IN_FOLDER)?;
     let drop_in = step.file(&Managed::new(DROP_IN, drop_in(plan.spec.host().patience.get().into())))?;
-    let config = config(plan, layout);
+    let key = plan.secret(KEY);
+    let config = config(plan, layout, &key);
     let mut restart = step.file(&Managed::new(DAEMONS, daemons(plan.spec.host().patience.get().into())))?;
-    restart |= step.file(&Managed { mode: Mode(0o640), ..Managed::new(CONFIG, config.clone()) })?;
+    let file = Managed::new(CONFIG, config.clone());
+    restart |= step.file(&Managed { mode: Mode(0o600), secrets: vec![key], ..file })?;
     if drop_in {
         step.run(crate::op::Program::Systemctl.command().args(["daemon-reload"]));
     }
@@ -104,7 +115,7 @@ fn drop_in(patience: u32) -> String {
 }
 
 /// In words that FRR tells again as they are, so that what it runs with can be compared.
-fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>) -> String {
+fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>, key: &SecretRef) -> String {
     let patience = u32::from(plan.spec.host().patience.get());
     let sign = SIGN_OF_LIFE * patience;
     let hello = (HELLO * patience).min(MOST_HELLO);
@@ -121,11 +132,15 @@ fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>) -> String {
     let mut links: Vec<&str> = layout.links().map(|(_, link)| link.device.as_str()).collect();
     links.sort_unstable();
     for device in links {
-        let _ = writeln!(text, "interface {device}\n ip ospf area 0\n ip ospf bfd\n ip ospf bfd profile core");
+        let _ = writeln!(
+            text,
+            "interface {device}\n ip ospf area 0\n ip ospf authentication message-digest\n ip ospf bfd\n ip ospf bfd profile core"
+        );
         let _ = writeln!(text, " ip ospf dead-interval {}", hello * 4);
         if hello != USUAL_HELLO {
             let _ = writeln!(text, " ip ospf hello-interval {hello}");
         }
+        let _ = writeln!(text, "{BEFORE_KEY}{key}");
         text.push_str(" ip ospf network point-to-multipoint\nexit\n!\n");
     }
     // The faster a link, the lower its cost, by itself: 100 Gbit/s costs 1.

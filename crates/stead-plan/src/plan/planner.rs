@@ -1,6 +1,6 @@
 //! What layers plan with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use stead_spec::Spec;
@@ -11,6 +11,7 @@ use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, diff,
 use crate::MARK;
 use crate::inventory::{Activity, Enablement, FileState, Inventory, Mode, NodeInventory, Observation, Unit, sha256};
 use crate::op::{Command, Op, Program, Write};
+use crate::secret::SecretRef;
 use crate::step::{About, Fact, Guard, Layer, Step, StepId};
 
 /// A plan while it is made.
@@ -36,6 +37,7 @@ use crate::step::{About, Fact, Guard, Layer, Step, StepId};
 pub(crate) struct Planner<'a> {
     /// What is asked.
     pub(crate) spec: &'a Spec,
+    sums: &'a BTreeMap<String, Sha256>,
     /// What there is of the plan.
     pub(crate) plan: Plan,
     nodes: Vec<Planned<'a>>,
@@ -64,6 +66,7 @@ pub(crate) struct NodePlan<'p, 'a> {
     pub(crate) seen: &'a NodeInventory,
     /// Its Debian.
     pub(crate) suite: Suite,
+    sums: &'a BTreeMap<String, Sha256>,
     layer: Layer,
     plan: &'p mut Plan,
 }
@@ -81,6 +84,8 @@ pub(crate) struct Managed {
     pub(crate) path: String,
     pub(crate) mode: Mode,
     pub(crate) text: String,
+    /// See [`Write::secrets`].
+    pub(crate) secrets: Vec<SecretRef>,
     pub(crate) checked_by: Option<Command>,
     /// See [`Write::made_from`].
     pub(crate) made_from: Option<Sha256>,
@@ -141,7 +146,7 @@ impl<'a> Planner<'a> {
             unknown: Vec::new(),
         };
         let nodes = standing::look(asked, inventory, &mut plan);
-        Self { spec: asked.spec, plan, nodes }
+        Self { spec: asked.spec, sums: asked.sums, plan, nodes }
     }
 
     /// The nodes that can be planned for, by name.
@@ -151,7 +156,8 @@ impl<'a> Planner<'a> {
 
     /// A layer's part on a node.
     pub(crate) fn on(&mut self, layer: Layer, of: Planned<'a>) -> NodePlan<'_, 'a> {
-        NodePlan { spec: self.spec, node: of.node, seen: of.seen, suite: of.suite, layer, plan: &mut self.plan }
+        let Self { spec, sums, .. } = *self;
+        NodePlan { spec, node: of.node, seen: of.seen, suite: of.suite, sums, layer, plan: &mut self.plan }
     }
 
     /// Something to know about the cluster.
@@ -203,6 +209,12 @@ impl<'a> NodePlan<'_, 'a> {
     /// The name of a step of this layer on this node.
     pub(crate) fn id(&self, what: &str) -> StepId {
         StepId { layer: self.layer, node: self.node.name.clone(), what: what.to_owned() }
+    }
+
+    /// A sealed secret for a text. One that the first apply will make has no sum yet.
+    pub(crate) fn secret(&self, name: &str) -> SecretRef {
+        let sha256 = self.sums.get(name).cloned().unwrap_or_else(|| sha256(""));
+        SecretRef { name: name.to_owned(), sha256 }
     }
 
     /// Begins a step.
@@ -429,8 +441,8 @@ impl Draft<'_> {
                 }
                 _ => self.step.why.extend(diff::lines("", &want.text)),
             }
-            let Managed { path, mode, text, checked_by, made_from } = want.clone();
-            self.step.ops.push(Op::Write(Write { path: path.into(), mode, text, checked_by, made_from }));
+            let Managed { path, mode, text, secrets, checked_by, made_from } = want.clone();
+            self.step.ops.push(Op::Write(Write { path: path.into(), mode, text, secrets, checked_by, made_from }));
         }
         let cut = !write && self.seen.unfinished.get().is_some_and(|steps| steps.contains(&self.step.id));
         if cut {
@@ -459,6 +471,6 @@ pub(crate) fn seen<'a>(inventory: &'a Inventory, node: &NodeName) -> Result<&'a 
 impl Managed {
     /// A file that everybody may read.
     pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
-        Self { path: path.into(), mode: Mode(0o644), text, checked_by: None, made_from: None }
+        Self { path: path.into(), mode: Mode(0o644), text, secrets: Vec::new(), checked_by: None, made_from: None }
     }
 }

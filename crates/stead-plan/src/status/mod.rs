@@ -5,7 +5,7 @@
 
 mod host;
 mod network;
-mod render;
+pub(crate) mod render;
 
 use std::collections::BTreeMap;
 

@@ -12,43 +12,44 @@ use crate::plan::{Tone, wrap_at};
 const WIDTH: usize = 100;
 
 /// How a part of the text is given its colour.
-type Paint<'a> = &'a dyn Fn(Tone, &str) -> String;
+pub(crate) type Paint<'a> = &'a dyn Fn(Tone, &str) -> String;
 
 impl Status {
     /// The status as `stead status` prints it. `paint` may add colours; it gets no line breaks, and everything can be
     /// understood without them.
     pub fn render(&self, paint: Paint<'_>) -> String {
-        let mut page = Page { text: String::new(), paint };
-        let tone = self.findings.first().map_or(Tone::Heading, |worst| tone(worst.severity));
-        page.line("", tone, &self.summary());
-        for severity in [Severity::Bad, Severity::Unknown, Severity::Warn] {
-            page.findings(severity, self.findings.iter().filter(|finding| finding.severity == severity));
-        }
+        let mut page = Page::new(paint);
+        page.findings(&self.summary(), &self.findings);
         page.table(self);
         page.text
     }
 
     /// The status in one line: `home: 3 nodes, 1 thing bad, 2 to look at`.
     pub fn summary(&self) -> String {
-        let number = |severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
-        let mut parts = vec![format!("{}: {}", self.name, count(self.nodes.len(), "node"))];
-        match number(Severity::Bad) {
-            0 => {}
-            bad => parts.push(format!("{} bad", count(bad, "thing"))),
-        }
-        match number(Severity::Unknown) {
-            0 => {}
-            unknown => parts.push(format!("{unknown} unknown")),
-        }
-        match number(Severity::Warn) {
-            0 => {}
-            warn => parts.push(format!("{warn} to look at")),
-        }
-        if parts.len() == 1 {
-            parts.push("well".to_owned());
-        }
-        parts.join(", ")
+        summary(&format!("{}: {}", self.name, count(self.nodes.len(), "node")), &self.findings)
     }
+}
+
+/// What was looked at, and how many of each kind of finding there are.
+pub(crate) fn summary(what: &str, findings: &[Finding]) -> String {
+    let number = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let mut parts = vec![what.to_owned()];
+    match number(Severity::Bad) {
+        0 => {}
+        bad => parts.push(format!("{} bad", count(bad, "thing"))),
+    }
+    match number(Severity::Unknown) {
+        0 => {}
+        unknown => parts.push(format!("{unknown} unknown")),
+    }
+    match number(Severity::Warn) {
+        0 => {}
+        warn => parts.push(format!("{warn} to look at")),
+    }
+    if parts.len() == 1 {
+        parts.push("well".to_owned());
+    }
+    parts.join(", ")
 }
 
 /// `10 Gbit/s`, of Mbit/s.
@@ -60,14 +61,14 @@ pub(super) fn speed(megabits: u32) -> String {
     }
 }
 
-fn tone(severity: Severity) -> Tone {
+pub(crate) fn tone(severity: Severity) -> Tone {
     match severity {
         Severity::Bad => Tone::Danger,
         Severity::Unknown | Severity::Warn => Tone::Caution,
     }
 }
 
-fn icon(severity: Option<Severity>) -> char {
+pub(crate) fn icon(severity: Option<Severity>) -> char {
     match severity {
         None => '✓',
         Some(Severity::Bad) => '✗',
@@ -76,20 +77,34 @@ fn icon(severity: Option<Severity>) -> char {
     }
 }
 
-struct Page<'p> {
-    text: String,
+/// A text for people, while it is written.
+pub(crate) struct Page<'p> {
+    pub(crate) text: String,
     paint: Paint<'p>,
 }
 
 /// A part of the table, and what it is.
 type Cell = (Tone, String);
 
-impl Page<'_> {
-    fn line(&mut self, before: &str, tone: Tone, text: &str) {
+impl<'p> Page<'p> {
+    pub(crate) fn new(paint: Paint<'p>) -> Self {
+        Self { text: String::new(), paint }
+    }
+
+    pub(crate) fn line(&mut self, before: &str, tone: Tone, text: &str) {
         let _ = writeln!(self.text, "{before}{}", (self.paint)(tone, text));
     }
 
-    fn findings<'s>(&mut self, severity: Severity, findings: impl Iterator<Item = &'s Finding>) {
+    /// What was found, below a line that says how much it is; the worst, which comes first, is its colour.
+    pub(crate) fn findings(&mut self, summary: &str, findings: &[Finding]) {
+        let worst = findings.first().map_or(Tone::Heading, |worst| tone(worst.severity));
+        self.line("", worst, summary);
+        for severity in [Severity::Bad, Severity::Unknown, Severity::Warn] {
+            self.of(severity, findings.iter().filter(|finding| finding.severity == severity));
+        }
+    }
+
+    fn of<'s>(&mut self, severity: Severity, findings: impl Iterator<Item = &'s Finding>) {
         let heading = match severity {
             Severity::Bad => "bad",
             Severity::Unknown => "unknown",

@@ -9,7 +9,7 @@ const CORE: [&str; 1] = ["core"];
 
 /// Defines names that are one label of a host name.
 macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident: $what:literal, $example:literal, $longest:literal = $inner:literal + 2, $words:expr;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: $what:literal, $example:literal, $longest:literal = $inner:literal + 2, $also:expr;)+) => {$(
         $(#[$doc])*
         ///
         #[doc = concat!("At most ", $longest, " lower-case letters, digits and inner dashes.")]
@@ -32,7 +32,8 @@ macro_rules! names {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 label::check(text, $longest)?;
                 not_one_of(text, &WORDS)?;
-                not_one_of(text, $words)?;
+                let also: Also = $also;
+                also(text)?;
                 Ok(Self(text.to_owned()))
             }
         }
@@ -48,33 +49,63 @@ fn not_one_of(text: &str, words: &[&str]) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// What is refused beside what no name can be.
+type Also = fn(&str) -> Result<(), Invalid>;
+
+const NOTHING: Also = |_| Ok(());
+
+fn not_core(text: &str) -> Result<(), Invalid> {
+    not_one_of(text, &CORE)
+}
+
+/// Devices that are called otherwise than the file's networks: by the kernel, systemd, libvirt, Open vSwitch and stead.
+const DEVICES: [&str; 4] = ["brcore", "default", "lo", "ovs-system"];
+/// Those that are counted: `eth0`.
+const COUNTED: [&str; 14] =
+    ["bond", "br", "core", "dummy", "eth", "tap", "tun", "veth", "virbr", "vnet", "vxlan", "wg", "wlan", "eno"];
+/// What systemd calls NICs, followed by digits: `enp1s0`.
+const NICS: [&str; 4] = ["enp", "ens", "enx", "wlp"];
+
+/// A network's name is that of a device on the nodes, where no other may have it.
+fn no_device(text: &str) -> Result<(), Invalid> {
+    let counted = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digit = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    let taken = DEVICES.contains(&text)
+        || (counted.len() < text.len() && COUNTED.contains(&counted))
+        || NICS.iter().filter_map(|nic| text.strip_prefix(nic)).any(digit);
+    if taken {
+        return Err(Invalid::new(format!("`{text}` is a device's name on nodes"), "write another name"));
+    }
+    Ok(())
+}
+
 // Linux network devices carry the names of switches and networks. They have 15 characters (IFNAMSIZ in linux/if.h),
 // and three of those are for a prefix.
 names! {
     /// The cluster's name.
-    ClusterName: "a cluster's name", "home", 63 = 61 + 2, &[];
+    ClusterName: "a cluster's name", "home", 63 = 61 + 2, NOTHING;
     /// A node's name, which is its host name too.
-    NodeName: "a node's name", "node1", 63 = 61 + 2, &CORE;
+    NodeName: "a node's name", "node1", 63 = 61 + 2, not_core;
     /// A switch's name, which network devices carry.
-    SwitchName: "a switch's name", "sw1", 12 = 10 + 2, &[];
+    SwitchName: "a switch's name", "sw1", 12 = 10 + 2, NOTHING;
     /// A network's name, which network devices carry.
-    NetworkName: "a network's name", "guests", 12 = 10 + 2, &[];
+    NetworkName: "a network's name", "guests", 12 = 10 + 2, no_device;
     /// A volume's name.
-    VolumeName: "a volume's name", "gv1", 32 = 30 + 2, &[];
+    VolumeName: "a volume's name", "gv1", 32 = 30 + 2, NOTHING;
     /// The name of an image that machines start from.
-    ImageName: "an image's name", "debian-13", 63 = 61 + 2, &[];
+    ImageName: "an image's name", "debian-13", 63 = 61 + 2, NOTHING;
     /// A virtual machine's name, which is its host name too.
-    MachineName: "a machine's name", "mail", 63 = 61 + 2, &CORE;
+    MachineName: "a machine's name", "mail", 63 = 61 + 2, not_core;
     /// The name of a machine's disk.
-    DiskName: "a disk's name", "data", 20 = 18 + 2, &[];
+    DiskName: "a disk's name", "data", 20 = 18 + 2, NOTHING;
     /// The name of a host that is neither node nor machine and has a fixed address.
-    HostName: "a host's name", "printer", 63 = 61 + 2, &CORE;
+    HostName: "a host's name", "printer", 63 = 61 + 2, not_core;
     /// The name of a rule that lets packets through.
-    RuleName: "a rule's name", "web", 63 = 61 + 2, &[];
+    RuleName: "a rule's name", "web", 63 = 61 + 2, NOTHING;
     /// The name of a backup.
-    BackupName: "a backup's name", "nightly", 63 = 61 + 2, &[];
+    BackupName: "a backup's name", "nightly", 63 = 61 + 2, NOTHING;
     /// The name of who is told when something is wrong.
-    AlertName: "an alert's name", "mail", 63 = 61 + 2, &[];
+    AlertName: "an alert's name", "mail", 63 = 61 + 2, NOTHING;
 }
 
 /// The user name of somebody who administers the cluster, on each node.
@@ -241,7 +272,11 @@ mod tests {
 
     #[test]
     fn devices_have_short_names() {
-        prints::<NetworkName>(&[("core", "core"), ("abcdefghijkl", "abcdefghijkl")]);
+        prints::<NetworkName>(&[("core", "core"), ("abcdefghijkl", "abcdefghijkl"), ("lan2", "lan2"), ("ens", "ens")]);
+        for device in ["core1", "br12", "brcore", "eth0", "enp3s0", "lo"] {
+            refuses::<NetworkName>(device, "a device's name");
+        }
+        prints::<SwitchName>(&[("core1", "core1")]);
         refuses::<NetworkName>("abcdefghijklm", "12 is the most");
         refuses::<SwitchName>("internet", "stead's own");
     }

@@ -1,16 +1,19 @@
 //! The core and the nodes' own networks: what dies, what people undo behind stead's back, and changes that would cut a
 //! node off.
 
-use stead_lab::protocol::Request;
+use stead_lab::protocol::{PowerAction, Request};
+use stead_lab::state::Plugged;
 use stead_lab::switch::Condition;
 
 use crate::cluster::{TestCluster, applied, assert_code, cut_power, err, out};
+use crate::support::eventually;
 
 /// The file's addresses of the others in the core, seen from node1.
 const OTHERS: [(&str, u8); 2] = [("node2", 2), ("node3", 3)];
 
 /// What a node's networks are, for people: addresses, the bridge, and networkd's files.
-const NETWORKS: &str = "ip -br -4 address; ovs-vsctl get port lan tag; sha256sum /etc/systemd/network/05-stead-*";
+const NETWORKS: &str =
+    "ip -br -4 address | sort; ovs-vsctl get port lan tag; sha256sum /etc/systemd/network/05-stead-*";
 
 /// Two minutes until a change that nobody confirms is undone, and not ten.
 const HASTY: (&str, &str) = ("patience = 10", "patience = 2");
@@ -30,6 +33,8 @@ fn any_switch_may_die_and_the_core_goes_on() {
         // Its own address is the source, whatever NIC it goes out by.
         cluster.until("node1", &format!("ip route get 10.10.0.{node} | grep -q 'src 10.10.0.1'"));
     }
+    probes(&cluster, 0, "lab: 3 switches, well");
+    cluster.on("node1", "vtysh -c 'show ip ospf interface core1' | grep -qi -e cryptographic -e md5");
     for switch in 1..=3 {
         // Two others on three switches: routers hear each other anew after a picture, and after a switch was away.
         cluster.until("node1", "test $(vtysh -c 'show ip ospf neighbor' | grep -c Full) = 6");
@@ -37,6 +42,10 @@ fn any_switch_may_die_and_the_core_goes_on() {
         cluster.until("node1", &format!("! ping -c 1 -W 1 10.10.{switch}.2"));
         for (_, node) in OTHERS {
             reaches(&cluster, node);
+        }
+        if switch == 2 {
+            // Its lights are on, and it passes nothing.
+            probes(&cluster, 2, "✗ sw2 drops core (VLAN 10)");
         }
         cluster.ask(Request::Switch { switch, condition: Condition::On });
         cluster.until("node1", &format!("ping -c 1 -W 1 10.10.{switch}.2"));
@@ -49,6 +58,102 @@ fn any_switch_may_die_and_the_core_goes_on() {
         assert!(received.is_some_and(|received| received >= 30), "{unit}: {said}");
     }
     cluster.home.settled();
+}
+
+fn probes(cluster: &TestCluster, code: i32, says: &str) {
+    let probe = cluster.home.stead(&["network", "probe"]);
+    assert_code(&probe, code);
+    assert!(out(&probe).contains(says), "{}{}", out(&probe), err(&probe));
+}
+
+#[test]
+fn any_cable_may_come_out_and_switches_may_be_sick() {
+    let cluster = applied();
+    let whole = "test $(vtysh -c 'show ip ospf neighbor' | grep -c Full) = 6";
+    cluster.until("node1", whole);
+    for switch in 1..=3 {
+        cluster.cable("node2", switch, Plugged::Out);
+        cluster.until("node2", &format!("test $(cat /sys/class/net/enp0s{switch}/carrier) = 0"));
+        reaches(&cluster, 2);
+        cluster.cable("node2", switch, Plugged::In);
+        cluster.until("node1", whole);
+    }
+    for condition in [Condition::Lossy(60), Condition::Slow(2_000)] {
+        cluster.ask(Request::Switch { switch: 1, condition });
+        cluster.until("node1", "! ping -c 10 -i 0.2 -W 1 10.10.1.2 | grep -q ' 0% packet loss'");
+        // BFD gives it up: what goes between nodes comes whole, and at once.
+        cluster.until("node1", "ping -c 10 -i 0.2 -W 1 10.10.0.2 | grep -q ' 0% packet loss'");
+        cluster.ask(Request::Switch { switch: 1, condition: Condition::On });
+        cluster.until("node1", whole);
+    }
+    // Nothing goes round: nodes that have nothing to say say little.
+    let passed = || {
+        let status = cluster.status().expect("the lab's status");
+        let ports = status.switches.values().flat_map(|switch| switch.ports.values());
+        ports.map(|port| port.frames_in).sum::<u64>()
+    };
+    let before = passed();
+    cluster.on("node1", "ping -c 20 -i 0.5 -W 2 10.10.0.2 >/dev/null");
+    assert!(passed() - before < 10_000, "{} frames in ten seconds", passed() - before);
+}
+
+#[test]
+fn nodes_find_each_other_after_a_blackout_without_the_internet() {
+    let cluster = applied();
+    cluster.ask(Request::Wan(Plugged::Out));
+    let nodes = ["node1", "node2", "node3"];
+    cluster.power_of(&nodes, PowerAction::Off);
+    cluster.power_of(&nodes, PowerAction::On);
+    cluster.up(&nodes);
+    for (_, node) in OTHERS {
+        reaches(&cluster, node);
+    }
+    eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+}
+
+/// What docs/reference/ports.md says, seen from another node: what the firewall lets through and nothing listens at is
+/// refused, and what it drops is silent.
+const SCAN: &str = r#"python3 - <<'END'
+import asyncio
+async def look(address, port):
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 10)
+        writer.close()
+        return "open"
+    except ConnectionRefusedError:
+        return "refused"
+    except (TimeoutError, asyncio.TimeoutError, OSError):
+        return "silent"
+async def all():
+    for address in ["192.168.0.50", "10.10.0.1", "10.10.1.1"]:
+        ports = [22, 53, 80, 111, 179, 443, 2601, 2604, 3784, 6640, 6653, 9090, 16509, 24007, 49152]
+        for port, came in zip(ports, await asyncio.gather(*(look(address, port) for port in ports))):
+            print(address, port, came)
+asyncio.run(all())
+END"#;
+
+#[test]
+fn what_reaches_a_node_is_what_the_reference_says() {
+    let cluster = applied();
+    // Over a network with an address: sshd, and nothing else, whatever listens.
+    cluster.on("node1", "systemd-run --unit listens python3 -m http.server 9090 >/dev/null 2>&1");
+    cluster.until("node1", "ss -ltn | grep -q :9090");
+    let seen = cluster.on("node2", SCAN);
+    let of = |address: &str, came: &str| {
+        let lines = seen.lines().filter(|line| line.starts_with(address) && line.ends_with(came));
+        lines.filter_map(|line| line.split(' ').nth(1)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(of("192.168.0.50 ", "open"), "22", "{seen}");
+    assert_eq!(of("192.168.0.50 ", "refused"), "", "{seen}");
+    // In the core, nodes trust each other; what FRR and Open vSwitch are told by listens to nobody else.
+    for own in ["10.10.0.1 ", "10.10.1.1 "] {
+        assert_eq!(of(own, "open"), "22 9090", "{seen}");
+        assert_eq!(of(own, "silent"), "", "{seen}");
+    }
+    // Nobody pretends to be a node from another network.
+    let pretends =
+        "ip route add 10.10.0.1/32 via 192.168.0.50 dev lan metric 1; ! ping -c 3 -W 1 -I 192.168.0.51 10.10.0.1";
+    cluster.on("node2", pretends);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn name(text: &str) -> SecretName {
 }
 
 fn stated(text: &str) -> Stated {
-    Stated { name: name(text), kind: Kind::DiskKey, made: NOW, certificate: None }
+    Stated { name: name(text), kind: Kind::DiskKey, made: NOW, certificate: None, sum: None }
 }
 
 /// A key that was made just now.

@@ -123,3 +123,26 @@ fn the_sheet() {
         assert_eq!(open(&sealed, "disk/node1/a", &identities).expect("opens"), "one");
     }
 }
+
+#[test]
+fn a_word_is_made_once_and_its_sum_stands_in_clear() {
+    let (mine, sheet) = (ssh(), Sheet::make());
+    let recipients = recipients(&[&mine], &sheet);
+    let mut sealed = Sealed::new(cluster());
+    assert_eq!(ensure_passwords(&mut sealed, &["core/ospf"], &recipients, NOW).expect("made"), [name("core/ospf")]);
+    assert_eq!(ensure_passwords(&mut sealed, &["core/ospf"], &recipients, NOW).expect("there"), []);
+    let text = sealed.text();
+    let mut sealed = Sealed::parse(&text, &cluster()).expect("read back");
+    assert_eq!(sealed.text(), text);
+    let identities = identities(&private(&mine));
+    let word = sealed.open(&name("core/ospf"), &identities).expect("opened");
+    assert_eq!(word.expose_secret().len(), 16);
+    assert!(!text.contains(word.expose_secret()), "it is sealed");
+    let sum = stead_plan::inventory::sha256(word.expose_secret());
+    assert_eq!(sealed.sums(), [("core/ospf".to_owned(), sum.clone())].into());
+    // A sum that somebody changed would have nodes get another word than was looked for.
+    let other = stead_plan::inventory::sha256("other");
+    sealed = Sealed::parse(&text.replace(sum.as_ref(), other.as_ref()), &cluster()).expect("read back");
+    let error = sealed.open(&name("core/ospf"), &identities).expect_err("another sum");
+    assert!(matches!(error, SecretsError::Damaged { .. }), "{error}");
+}

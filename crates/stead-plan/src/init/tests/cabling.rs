@@ -59,7 +59,12 @@ fn a_node_cabled_twice_is_told_and_lonely_nics_are_listed() {
 #[test]
 fn one_ear_is_enough_and_strangers_are_ignored() {
     let mut found = found(nodes(2, 1), &[]);
-    let heard = |node: &str, nic: &str| Heard { on: "eno1".to_owned(), node: node.to_owned(), nic: nic.to_owned() };
+    let heard = |node: &str, nic: &str| Heard {
+        on: "eno1".to_owned(),
+        node: node.to_owned(),
+        nic: nic.to_owned(),
+        words: String::new(),
+    };
     if let Known::Is(probed) = &mut found.nodes[1].probed {
         probed.heard = vec![heard("node1", "eno1"), heard("node9", "eno1"), heard("node1", "eno7"), heard("", "")];
     }

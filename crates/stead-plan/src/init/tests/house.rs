@@ -149,7 +149,7 @@ pub(super) fn found(nodes: Vec<(&str, NodeInventory)>, cables: &[&[(usize, usize
                 .filter(|other| **other != (at + 1, nth) && other.0 <= names.len())
             {
                 let (node, there) = name(other);
-                probed.heard.push(Heard { on: nic.name.clone(), node, nic: there });
+                probed.heard.push(Heard { on: nic.name.clone(), node, nic: there, words: String::new() });
             }
         }
         found.push(FoundNode {

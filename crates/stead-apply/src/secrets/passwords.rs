@@ -1,0 +1,44 @@
+//! Words that programs know each other by. The file has their sums in clear: a plan compares these with what nodes tell,
+//! and opens nothing.
+
+use p256::elliptic_curve::rand_core::{OsRng, RngCore as _};
+use stead_plan::inventory::{Timestamp, sha256};
+
+use super::Secret;
+use super::error::SecretsError;
+use super::file::{Sealed, Stated};
+use super::name::{Kind, SecretName};
+use super::recipients::Recipients;
+
+/// Letters and digits that nobody takes for each other, 32 of them.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// How long a word is: 80 random bits, in what every engine takes.
+const LENGTH: usize = 16;
+
+/// Makes those of these words that there aren't yet: which.
+///
+/// # Errors
+/// One can't be sealed.
+pub fn ensure_passwords(
+    sealed: &mut Sealed,
+    names: &[&str],
+    recipients: &Recipients,
+    now: Timestamp,
+) -> Result<Vec<SecretName>, SecretsError> {
+    let names = names.iter().filter_map(|name| name.parse::<SecretName>().ok());
+    let missing: Vec<SecretName> = names.filter(|name| sealed.record(name).is_none()).collect();
+    for name in &missing {
+        let word = word();
+        let sum = Some(sha256(&word));
+        let stated = Stated { name: name.clone(), kind: Kind::Password, made: now, certificate: None, sum };
+        sealed.put(stated, &Secret::from(word), recipients)?;
+    }
+    Ok(missing)
+}
+
+fn word() -> String {
+    let mut bytes = [0; LENGTH];
+    OsRng.fill_bytes(&mut bytes);
+    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+}
