@@ -65,8 +65,9 @@ impl Cluster {
     pub(super) fn stead(&self, words: &[&str]) -> Program {
         let program = Program::new(&self.stead).args(words).arg("-f").arg(&self.file);
         // What stead writes down about its runs goes with the lab.
-        let state = self.file.with_file_name("state");
-        program.env("STEAD_SSH_CONFIG", &self.ssh_config).env("XDG_STATE_HOME", state)
+        let of = |name| self.file.with_file_name(name);
+        let program = program.env("XDG_STATE_HOME", of("state")).env("STEAD_IDENTITY", of("admin"));
+        program.env("STEAD_SSH_CONFIG", &self.ssh_config)
     }
 
     /// A command on a node.

@@ -50,7 +50,13 @@ fn any_switch_may_die_and_the_core_goes_on() {
         cluster.ask(Request::Switch { switch, condition: Condition::On });
         cluster.until("node1", &format!("ping -c 1 -W 1 10.10.{switch}.2"));
     }
-    // A restart of FRR or of Open vSwitch cuts nothing.
+    cluster.home.settled();
+}
+
+#[test]
+fn a_restart_of_frr_or_of_open_vswitch_cuts_nothing() {
+    let cluster = applied();
+    cluster.until("node1", "test $(vtysh -c 'show ip ospf neighbor' | grep -c Full) = 6");
     let restart = "systemctl restart UNIT & ping -c 40 -i 0.25 -W 2 10.10.0.2 | tail -3; wait";
     for unit in ["frr", "openvswitch-switch"] {
         let said = cluster.on("node1", &restart.replace("UNIT", unit));
@@ -203,31 +209,52 @@ fn a_change_that_cuts_a_node_off_is_undone_and_told() {
     undo_the_edits(&cluster);
 }
 
+/// The cable of the LAN's NIC leads elsewhere, says the file.
+const WRONG_NIC: (&str, &str) = (
+    r#"sw1 = "52:54:00:00:01:01", sw2 = "52:54:00:00:01:02", sw3 = "52:54:00:00:01:03""#,
+    r#"sw1 = "52:54:00:00:01:03", sw2 = "52:54:00:00:01:02", sw3 = "52:54:00:00:01:01""#,
+);
+const WRONG_ADDRESS: (&str, &str) = (r#"node1 = "192.168.0.50""#, r#"node1 = "192.168.0.250""#);
+/// Nobody there knows a way out.
+const WRONG_GATEWAY: (&str, &str) = ("[network.lan]\n", "[network.lan]\ngateway = \"192.168.0.99\"\n");
+
 #[test]
 fn a_change_whose_stead_is_killed_is_undone_by_its_node() {
     let cluster = applied();
     let before = cluster.on("node1", NETWORKS);
-    begin_and_kill(&cluster);
+    cluster.home.edit(HASTY.0, HASTY.1);
+    begin_and_kill(&cluster, WRONG_VLAN);
     // The timer is longer than other things are waited for.
     cluster.on("node1", "timeout 300 sh -c 'while test -e /var/lib/stead/way-back/pending.json; do sleep 1; done'");
     assert_eq!(cluster.on("node1", NETWORKS), before);
-    // And with the power cut in between.
-    begin_and_kill(&cluster);
-    cut_power(&cluster, "node1");
-    cluster.until("node1", "test ! -e /var/lib/stead/way-back/pending.json && ip -br address show lan | grep -q 192");
-    cluster.until("node1", "ip -br address show core3 | grep -q 10.10.3.1");
-    assert_eq!(cluster.on("node1", NETWORKS), before);
-    undo_the_edits(&cluster);
+    cluster.home.edit(HASTY.1, HASTY.0);
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
 }
 
-/// The change is on its way on node1, and who wanted it is gone.
-fn begin_and_kill(cluster: &TestCluster) {
-    if cluster.home.text().contains(HASTY.0) {
-        cluster.home.edit(HASTY.0, HASTY.1);
-        cluster.home.edit(WRONG_VLAN.0, WRONG_VLAN.1);
+#[test]
+fn whatever_was_typed_wrong_a_power_cut_in_the_middle_undoes_it() {
+    let cluster = applied();
+    let before = cluster.on("node1", NETWORKS);
+    for wrong in [WRONG_VLAN, WRONG_NIC, WRONG_ADDRESS, WRONG_GATEWAY] {
+        begin_and_kill(&cluster, wrong);
+        cut_power(&cluster, "node1");
+        cluster
+            .until("node1", "test ! -e /var/lib/stead/way-back/pending.json && ip -br address show lan | grep -q 192");
+        cluster.until("node1", "ip -br address show core3 | grep -q 10.10.3.1");
+        eventually(&format!("as before {wrong:?}"), || cluster.on("node1", NETWORKS) == before);
     }
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+}
+
+/// The change is on its way on node1, and who wanted it is gone. The file is as it was then.
+fn begin_and_kill(cluster: &TestCluster, wrong: (&str, &str)) {
+    let before = cluster.on("node1", NETWORKS);
+    cluster.home.edit(wrong.0, wrong.1);
     cluster.home.apply_until("looking whether node1 is still there").kill();
-    assert_eq!(cluster.on("node1", "ovs-vsctl get port lan tag"), "30", "it was done");
+    cluster.home.edit(wrong.1, wrong.0);
+    assert_ne!(cluster.on("node1", NETWORKS), before, "it was done: {wrong:?}");
 }
 
 fn undo_the_edits(cluster: &TestCluster) {
