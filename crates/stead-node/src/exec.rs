@@ -16,6 +16,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process_group};
 use stead_plan::op::{Argument, Command, Program};
+use stead_plan::secret::without_secrets;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
@@ -153,14 +154,15 @@ impl Runner {
         let seconds = u64::from(command.timeout) * u64::from(self.patience);
         let ended = attend(&mut child, stdin, &mut stdout, &mut stderr, Duration::from_secs(seconds)).await;
         let stdout = String::from_utf8_lossy(&stdout).into_owned();
-        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        // It comes to be in errors. What a program is asked for is whole, and only its record is not.
+        let stderr = without_secrets(&String::from_utf8_lossy(&stderr));
         let output = match ended {
             Ok(Some(status)) => Output { status: status.code(), stdout, stderr },
             Ok(None) => return Err(RunError::TimedOut { command: shown, seconds, stderr: last_lines(&stderr) }),
             Err(source) => return Err(RunError::Start { command: shown, source }),
         };
         if let Some(recordings) = &self.recordings {
-            let Output { status, stdout, stderr } = output.clone();
+            let (status, stdout, stderr) = (output.status, without_secrets(&output.stdout), output.stderr.clone());
             recordings.borrow_mut().push(Recording { command: shown, status, stdout, stderr });
         }
         Ok(output)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use stead_spec::units::Sha256;
 
 use crate::inventory::sha256;
+use crate::network::routing::BEFORE_KEY;
 
 /// A secret that a text wants.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +48,11 @@ impl SecretRef {
 /// A text with a mark in place of each word that comes after these words in a line.
 pub fn masked(text: &str, after: &str) -> String {
     text.split_inclusive('\n').map(|line| masked_line(line, after)).collect()
+}
+
+/// What a tool said, without the secrets that tools print.
+pub fn without_secrets(text: &str) -> String {
+    masked(text, BEFORE_KEY)
 }
 
 fn masked_line(line: &str, after: &str) -> String {

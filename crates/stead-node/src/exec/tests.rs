@@ -154,3 +154,17 @@ async fn what_tools_say_is_recorded_on_wish() {
     assert_eq!(runner.take_recordings(), [Recording { command: "dpkg".into(), status: Some(1), stdout, stderr }]);
     assert_eq!(runner.take_recordings(), []);
 }
+
+#[tokio::test]
+async fn secrets_that_tools_print_are_in_no_record_and_in_no_error() {
+    let node = Node::new();
+    node.tool(
+        TOOL,
+        "echo ' ip ospf message-digest-key 1 md5 hush'; echo 'bad: ip ospf message-digest-key 1 md5 hush' >&2",
+    );
+    let runner = Runner::new(1, true).rooted(node.at("/"));
+    let output = runner.run(&tool()).await.unwrap();
+    assert!(output.stdout.contains("hush") && !output.stderr.contains("hush"), "{output:?}");
+    let recordings = runner.take_recordings();
+    assert!(recordings.len() == 1 && !format!("{recordings:?}").contains("hush"), "{recordings:?}");
+}

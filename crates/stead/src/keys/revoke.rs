@@ -120,6 +120,10 @@ fn anew(record: &Record) -> String {
         (Kind::CaKey, None) => "goes by itself when the CA that replaced it is on every node".to_owned(),
         (Kind::DiskKey, _) => "opens a disk for who also has the disk".to_owned(),
         (Kind::BackupKey, _) => "opens a backup for who can also reach it".to_owned(),
+        // What has its sum in clear is a word that stead made up.
+        (Kind::Password, _) if record.stated().sum.is_some() => {
+            "take its lines out of stead.secrets: the next `stead apply` makes another one".to_owned()
+        }
         (Kind::Password, _) => "change it where it lets in".to_owned(),
     }
 }
