@@ -23,6 +23,7 @@ const FILE: &str = include_str!("../../bench/stead.toml");
 /// A cluster to which its file has been applied.
 pub(super) struct Cluster {
     stead: PathBuf,
+    lab: PathBuf,
     file: PathBuf,
     /// For `ssh -F`: the nodes by their names, over connections that are shared and stay.
     pub(super) ssh_config: PathBuf,
@@ -54,7 +55,7 @@ impl Cluster {
             lab.display()
         );
         let stead = bench.stead.clone();
-        let mut cluster = Self { stead, file, ssh_config, first_plan: String::new() };
+        let mut cluster = Self { stead, lab, file, ssh_config, first_plan: String::new() };
         cluster.make_sheet(&folder.join("sheet"))?;
         cluster.first_plan = cluster.plan_to(&folder.join("first.plan"))?;
         cluster.stead(&["apply", "--yes"]).run()?;
@@ -68,6 +69,11 @@ impl Cluster {
         let of = |name| self.file.with_file_name(name);
         let program = program.env("XDG_STATE_HOME", of("state")).env("STEAD_IDENTITY", of("admin"));
         program.env("STEAD_SSH_CONFIG", &self.ssh_config)
+    }
+
+    /// A command about its lab.
+    pub(super) fn lab(&self, words: &[&str]) -> Program {
+        Program::new(&self.stead).arg("lab").args(words).arg("--dir").arg(&self.lab)
     }
 
     /// A command on a node.

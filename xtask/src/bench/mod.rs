@@ -4,6 +4,7 @@ mod ansible;
 mod cluster;
 mod lab;
 mod memory;
+mod outage;
 mod planner;
 mod table;
 mod wanted;
@@ -72,6 +73,7 @@ fn size(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
 fn three_nodes(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     let cluster = Cluster::build(bench)?;
     memory::measure(&cluster, table)?;
+    outage::measure(&cluster, table)?;
     ansible::measure(bench, &cluster, table)
 }
 
