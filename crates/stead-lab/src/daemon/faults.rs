@@ -200,6 +200,7 @@ impl Lab {
             Condition::Off => "forwards nothing; carriers stay".to_owned(),
             Condition::Lossy(percent) => format!("loses {percent} of 100 frames"),
             Condition::Slow(milliseconds) => format!("holds each frame for {milliseconds} ms"),
+            Condition::Small(mtu) => format!("loses packets of more than {mtu} bytes"),
         };
         Ok(vec![format!("switch {switch}: {now}")])
     }

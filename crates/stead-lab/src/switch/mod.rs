@@ -57,6 +57,8 @@ pub enum Condition {
     Lossy(u8),
     /// It holds each frame for so many milliseconds.
     Slow(u32),
+    /// It loses frames whose packets are longer than so many bytes: headers and tags of Ethernet don't count.
+    Small(u16),
 }
 
 /// What passed a port, seen from the switch.
@@ -187,6 +189,7 @@ impl Core {
         let lost = match condition {
             Condition::Off => true,
             Condition::Lossy(percent) => fastrand::u8(0..100) < percent,
+            Condition::Small(mtu) => frame.len() > head.length() + usize::from(mtu),
             Condition::On | Condition::Slow(_) => false,
         };
         if lost || !port.up {
@@ -243,6 +246,7 @@ struct Head {
     source: [u8; 6],
     /// 0 for a frame without a tag.
     vlan: u16,
+    tagged: bool,
 }
 
 /// The `EtherType` of an IEEE 802.1Q tag.
@@ -255,7 +259,12 @@ impl Head {
         let source = *frame.get(6..)?.first_chunk()?;
         let kind: [u8; 2] = *frame.get(12..)?.first_chunk()?;
         let tag = if kind == TAGGED { u16::from_be_bytes(*frame.get(14..)?.first_chunk()?) } else { 0 };
-        Some(Self { destination, source, vlan: tag & 0x0fff })
+        Some(Self { destination, source, vlan: tag & 0x0fff, tagged: kind == TAGGED })
+    }
+
+    /// In bytes.
+    fn length(&self) -> usize {
+        if self.tagged { 18 } else { 14 }
     }
 }
 

@@ -90,6 +90,16 @@ async fn off_lossy_and_slow_do_what_they_say_and_on_undoes_them() {
     assert!(next(&mut b).await.is_some());
     assert!(start.elapsed() >= Duration::from_millis(500));
 
+    switch.set_condition(Condition::Small(4));
+    for (kind, long) in [(b"\x08\x00".as_slice(), &b"fifth"[..]), (b"\x81\x00\x00\x0a\x08\x00", b"fifth")] {
+        let frame = |words: &[u8]| frame(ALL, A, &[kind, words].concat());
+        send(&a, frame(long)).await;
+        assert_eq!(next(&mut b).await, None);
+        send(&a, frame(&long[..4])).await;
+        assert!(next(&mut b).await.is_some());
+    }
+
+    switch.set_condition(Condition::Slow(500));
     send(&a, frame(ALL, A, b"\x08\x00held")).await;
     tokio::task::yield_now().await;
     switch.set_condition(Condition::On);

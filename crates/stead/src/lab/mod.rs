@@ -231,6 +231,12 @@ enum SwitchAction {
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=60_000))]
         ms: u32,
     },
+    /// Lose long packets.
+    Small {
+        /// The longest that pass, in bytes without Ethernet's header and tag.
+        #[arg(long, default_value_t = 1400, value_parser = clap::value_parser!(u16).range(68..))]
+        mtu: u16,
+    },
     /// Write what it forwards to a file, as pcap; without a file, stop that.
     Capture {
         /// The file.
@@ -436,6 +442,7 @@ impl SwitchAction {
             Self::On => Condition::On,
             Self::Lossy { percent } => Condition::Lossy(percent),
             Self::Slow { ms } => Condition::Slow(ms),
+            Self::Small { mtu } => Condition::Small(mtu),
             Self::Capture { file } => {
                 // The process that writes it runs in another folder.
                 let file = file.map(std::path::absolute).transpose().context("finding the capture's folder")?;

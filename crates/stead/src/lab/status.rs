@@ -31,6 +31,7 @@ pub(super) fn print(status: &Status, printer: &mut Printer) {
             Condition::Off => printer.tone(Tone::Bad, "off"),
             Condition::Lossy(percent) => printer.tone(Tone::Bad, &format!("loses {percent} %")),
             Condition::Slow(ms) => printer.tone(Tone::Bad, &format!("holds frames for {ms} ms")),
+            Condition::Small(mtu) => printer.tone(Tone::Bad, &format!("loses packets of more than {mtu} bytes")),
         };
         let frames: u64 = switch.ports.values().map(|port| port.frames_in).sum();
         let dropped: u64 = switch.ports.values().map(|port| port.dropped).sum();

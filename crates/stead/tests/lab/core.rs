@@ -92,6 +92,11 @@ fn any_cable_may_come_out_and_switches_may_be_sick() {
         cluster.ask(Request::Switch { switch: 1, condition: Condition::On });
         cluster.until("node1", whole);
     }
+    // What passes short packets and no long ones is found by the probe.
+    cluster.ask(Request::Switch { switch: 3, condition: Condition::Small(1400) });
+    probes(&cluster, 2, "✗ sw3 drops packets of 1500 bytes of core (VLAN 10)");
+    cluster.ask(Request::Switch { switch: 3, condition: Condition::On });
+    probes(&cluster, 0, "lab: 3 switches, well");
     // Nothing goes round: nodes that have nothing to say say little.
     let passed = || {
         let status = cluster.status().expect("the lab's status");
