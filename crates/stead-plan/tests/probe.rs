@@ -165,3 +165,30 @@ fn before_the_first_apply_large_packets_are_not_tried() {
     assert_eq!(told(&outcome), [""; 0]);
     assert!(outcome.networks.iter().any(|passes| passes.network == "core" && passes.untried.len() == 3));
 }
+
+#[test]
+fn a_cable_between_switches() {
+    let linked = TOML.replace("[switch.sw3]", "[switch.sw3]\nlinked_to = [\"sw2\"]");
+    let both = "switches = [\"sw2\", \"sw3\"]";
+    let linked = linked.replace("switches = [\"sw2\"]", both).replace("switches = [\"sw3\"]", both);
+    let (spec, inventory) = (spec(linked.as_bytes()).0, converged(&linked, &Release::Trixie));
+    let mut probed = probed(&spec, &inventory, |_| true);
+    // Nobody hears on one switch what is said on the other.
+    let found = outcome(&spec, &inventory, &probed);
+    let [things, wan] = told(&found)[..] else { panic!("{:?}", told(&found)) };
+    assert_eq!(things, "nothing of things (VLAN 30) passes between sw2 and sw3");
+    assert_eq!(wan, "nothing of wan (untagged) passes between sw2 and sw3");
+    // With the cable they do.
+    let mut over = |from: &str, to: &str| {
+        for of in probed.values_mut() {
+            let Known::Is(of) = of else { panic!("all called") };
+            let mut heard = of.heard.clone();
+            heard.retain(|heard| heard.on == from && !heard.words.contains(" core "));
+            assert!(!heard.is_empty());
+            of.heard.extend(heard.into_iter().map(|heard| Heard { on: to.to_owned(), ..heard }));
+        }
+        outcome(&spec, &inventory, &probed)
+    };
+    assert_eq!(told(&over("enp2s0", "enp3s0"))[0], "nothing of things (VLAN 30) passes from sw3 to sw2");
+    assert_eq!(told(&over("enp3s0", "enp2s0")), [""; 0]);
+}

@@ -133,6 +133,7 @@ pub fn outcome(spec: &Spec, inventory: &Inventory, probed: &BTreeMap<NodeName, K
     }
     let mut switches: Vec<&Switch> = spec.switches().values().collect();
     switches.sort_by_key(|switch| switch.number);
+    let mut connected: Vec<(&Switch, Vec<Member<'_>>)> = Vec::new();
     for switch in switches {
         let mut members = members(spec, switch, inventory, probed);
         members.retain(|member| outcome.is_connected(spec, switch, member, inventory, probed));
@@ -143,6 +144,10 @@ pub fn outcome(spec: &Spec, inventory: &Inventory, probed: &BTreeMap<NodeName, K
             outcome.judge(&passes, &members);
             outcome.networks.push(passes);
         }
+        for (other, others) in connected.iter().filter(|(other, _)| switch.linked_to.contains(&other.name)) {
+            outcome.judge_link(spec, (other, others), (switch, &members));
+        }
+        connected.push((switch, members));
     }
     outcome.findings.sort_by_key(|finding| finding.severity);
     outcome
@@ -338,6 +343,40 @@ impl Outcome {
             self.find(Severity::Bad, None, what, format!("have {port} pass frames of {frame} bytes or more"));
         }
     }
+
+    /// What doesn't come over the cable between two switches.
+    fn judge_link(&mut self, spec: &Spec, one: (&Switch, &[Member<'_>]), other: (&Switch, &[Member<'_>])) {
+        let (a, b) = (&one.0.name, &other.0.name);
+        for network in spec.networks().values().filter(|network| is_on(network, a) && is_on(network, b)) {
+            let name = network.name.as_ref();
+            let way = match (crosses(name, one, other), crosses(name, other, one)) {
+                (Some(false), Some(false)) => format!("between {a} and {b}"),
+                (Some(false), _) => format!("from {a} to {b}"),
+                (_, Some(false)) => format!("from {b} to {a}"),
+                _ => continue,
+            };
+            let tag = vlan(network).map_or_else(|| "untagged".to_owned(), |vlan| format!("VLAN {vlan}"));
+            let next = "look at the cable, and set both its ports as `stead network explain` tells";
+            self.find(Severity::Bad, None, format!("nothing of {name} ({tag}) passes {way}"), next);
+        }
+    }
+}
+
+/// Whether a call in a network on one switch is heard on the NICs of another; nothing where nobody calls or listens.
+fn crosses(network: &str, from: (&Switch, &[Member<'_>]), to: (&Switch, &[Member<'_>])) -> Option<bool> {
+    let words = words(&from.0.name, network, 0);
+    let mut heard = to.1.iter().flat_map(|ear| {
+        let callers = from.1.iter().filter(|caller| caller.node.name != ear.node.name);
+        let words = &words;
+        callers.map(move |caller| {
+            let mut heard = ear.probed.heard.iter();
+            heard.any(|heard| {
+                heard.on == ear.nic.name && heard.node == caller.node.name.as_ref() && heard.words == *words
+            })
+        })
+    });
+    let first = heard.next()?;
+    Some(first || heard.any(|heard| heard))
 }
 
 impl Passes {

@@ -6,6 +6,7 @@ use stead_spec::host::Node;
 use super::{Found, names};
 use crate::host::{Clocks, span};
 use crate::inventory::{Inventory, NodeInventory, Observation};
+use crate::plan::planner::seen;
 
 /// A node, and what it said.
 pub(super) struct Asked<'a> {
@@ -30,11 +31,7 @@ fn answer<'a>(
     inventory: &'a Inventory,
     found: &mut Found,
 ) -> Result<&'a NodeInventory, String> {
-    let seen = match inventory.nodes.get(&node.name) {
-        Some(Observation::Seen(seen)) => &**seen,
-        Some(Observation::Silent(why)) => return Err(why.clone()),
-        None => return Err("nobody asked it".to_owned()),
-    };
+    let seen = seen(inventory, &node.name)?;
     let Some(Some(stamp)) = seen.stamp.get() else { return Ok(seen) };
     let other = if stamp.cluster != spec.cluster().id {
         format!("`{}` leads to a node of another cluster ({}, cluster {})", node.ssh, stamp.node, stamp.cluster)
