@@ -1,5 +1,6 @@
-//! Disks: what is observed of them.
+//! Disks: what is observed of them, and what opens them.
 
 mod facts;
+pub mod unlock;
 
 pub use facts::{BlockDevice, Disk, Ends, Signature};

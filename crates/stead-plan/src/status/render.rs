@@ -121,7 +121,7 @@ impl<'p> Page<'p> {
     }
 
     /// A text behind a sign, in lines that begin below its first word.
-    fn wrapped(&mut self, sign: &str, tone: Tone, text: &str) {
+    pub(crate) fn wrapped(&mut self, sign: &str, tone: Tone, text: &str) {
         let indent = sign.chars().count();
         for (number, line) in wrap_at(text, WIDTH - indent).iter().enumerate() {
             if number == 0 {

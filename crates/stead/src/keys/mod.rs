@@ -1,6 +1,7 @@
 //! `stead keys`: who can open the sealed secrets, and the recovery sheet.
 
 mod add;
+mod explain;
 mod files;
 mod list;
 mod reseal;
@@ -41,6 +42,9 @@ enum Command {
     /// Seal all secrets to exactly those whom the cluster file names now.
     #[command(after_help = "Example: stead keys reseal --identity ~/.ssh/id_ed25519")]
     Reseal(reseal::Reseal),
+    /// Who can open the nodes' disks: which thefts do, and which starts need nobody. Asks no node.
+    #[command(after_help = "Example: stead keys explain -f clusters/home.toml")]
+    Explain(explain::Explain),
     /// Take a key or an admin out, or replace a CA.
     #[command(after_help = "Example:\n  stead keys revoke bob\n  stead keys revoke bob bob@old-laptop\n  \
                             stead keys revoke --ca machines")]
@@ -65,6 +69,7 @@ pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> Result<ExitCo
         Command::Sheet(arguments) => sheet::run(arguments, printer),
         Command::Add(arguments) => add::run(arguments, printer),
         Command::Reseal(arguments) => reseal::run(arguments, printer),
+        Command::Explain(arguments) => explain::run(arguments, printer),
         Command::Revoke(arguments) => revoke::run(arguments, printer),
     }
 }

@@ -282,3 +282,14 @@ fn a_file_that_was_changed_by_hand() {
     code: 1
     ");
 }
+
+#[test]
+fn what_opens_disks() {
+    let folder = Folder::new();
+    let said = folder.keys(&["explain"], "");
+    assert!(said.contains("who takes 2 nodes has them") && said.ends_with("code: 0\n"), "{said}");
+    let json: Value = serde_json::from_slice(&folder.output(&["explain", "--json"], "").stdout).expect("JSON");
+    assert_eq!(json["unlock"]["thefts"][1]["what"], "1 node");
+    assert_eq!(json["unlock"]["thefts"][1]["opens"], false);
+    assert_eq!(json["unlock"]["thefts"][2]["opens"], true);
+}
