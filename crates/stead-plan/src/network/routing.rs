@@ -146,8 +146,9 @@ fn config(plan: &NodePlan<'_, '_>, layout: &Layout<'_>, key: &SecretRef) -> Stri
     // The faster a link, the lower its cost, by itself: 100 Gbit/s costs 1.
     let _ = writeln!(text, "router ospf\n ospf router-id {own}\n log-adjacency-changes");
     // A node that goes loses its links one after the other, and each of the others tells of each. OSPF's usual 5 s
-    // between two tellings would let them believe that long that the way to it is through each other.
-    text.push_str(" timers throttle spf 0 50 500\n timers throttle lsa all 50\n timers lsa min-arrival 20\nexit\n!\n");
+    // between two tellings would let them believe that long that the way to it is through each other; as long as that,
+    // a telling is on its way that came too soon after another and is not taken.
+    text.push_str(" timers throttle spf 0 50 500\n timers throttle lsa all 50\n timers lsa min-arrival 0\nexit\n!\n");
     text.push_str("bfd\n profile core\n");
     if sign != USUAL_SIGN {
         let _ = writeln!(text, "  transmit-interval {sign}\n  receive-interval {sign}");
