@@ -17,13 +17,15 @@ use futures_util::stream::FuturesUnordered;
 use stead_node::protocol::{Answer, Kept, Recording, Request};
 use stead_plan::generation::Generation;
 use stead_plan::inventory::sha256;
+use stead_plan::op::Op;
 use stead_plan::op::OutputRef;
 use stead_plan::plan::Plan;
 use stead_plan::secret::SecretRef;
-use stead_plan::step::{Outcome, StepId};
+use stead_plan::step::{Outcome, Step, StepId};
 use stead_spec::units::{NodeName, Sha256};
 use tokio::sync::watch;
 
+use crate::generation;
 use crate::lock::{self, Lease, NotHeld, refused};
 use crate::reach::{Link, Reach};
 use crate::secrets::{ExposeSecret as _, Secret};
@@ -179,7 +181,21 @@ pub async fn perform<R: Reach>(
     };
     // Those that were not to keep it have it already.
     let have = lease.links.keys().filter(|node| !matches!(kept.get(*node), Some(Err(_)))).count();
+    // Without a key that somebody can find again, a disk is as good as lost from the moment of its formatting.
+    let formats = |step: &Step| step.ops.iter().any(|op| matches!(op, Op::Vacant(_)));
+    let withheld = if plan.steps.iter().any(formats) {
+        let copies = read_back(&mut lease, digest).await;
+        let why = format!(
+            "its recovery key was found again on {copies} of the nodes, and a disk is formatted once it is on two"
+        );
+        (copies < COPIES).then_some(Because::NotKept(why))
+    } else {
+        None
+    };
     let mut run = Run::new(plan, secrets, lease.links);
+    if let Some(because) = withheld {
+        run.withhold(formats, &because);
+    }
     for (node, why) in &lease.unheld {
         run.block(node, Because::Node(format!("it can't be held for this apply: {why}")));
     }
@@ -221,6 +237,19 @@ async fn not_overtaken<L: Link>(
         Some((node, newer)) => Err(NotApplied::Overtaken { node, newer: Box::new(newer) }),
         None => Ok(()),
     }
+}
+
+/// On how many nodes a recovery key must be before a disk is formatted with it.
+const COPIES: usize = 2;
+
+/// On how many nodes the cluster file and the sealed secrets are, whole, as they are read back now.
+async fn read_back<L: Link>(lease: &mut Lease<L>, digest: &Sha256) -> usize {
+    let asked = lease.links.values_mut().map(|link| async move {
+        let Ok(Some(kept)) = generation::fetch(link).await else { return false };
+        generation::is_whole(&kept, digest)
+    });
+    let found: Vec<bool> = asked.collect::<FuturesUnordered<_>>().collect().await;
+    found.into_iter().filter(|whole| *whole).count()
 }
 
 /// Has the generation kept wherever the plan says, all at once.

@@ -5,6 +5,7 @@ use stead_node::protocol::{Answer, Kept, Request};
 use stead_spec::units::Sha256;
 
 use crate::reach::{Link, Lost};
+use crate::secrets::Sealed;
 
 /// The digest of a generation's texts: the cluster file as it is, byte by byte, and the records of the sealed secrets.
 ///
@@ -29,6 +30,13 @@ pub async fn fetch(link: &mut impl Link) -> Result<Option<Kept>, Lost> {
         Answer::Fetched(kept) => Ok(kept.map(|kept| *kept)),
         answer => Err(Lost::unexpected(answer)),
     }
+}
+
+/// Whether a generation's texts are the ones that have this digest.
+pub fn is_whole(kept: &Kept, wanted: &Sha256) -> bool {
+    let Ok((spec, _)) = stead_spec::parse("stead.toml", kept.file.as_bytes()) else { return false };
+    let sealed = Sealed::parse(&kept.secrets, &spec.cluster().id);
+    sealed.is_ok_and(|sealed| digest(&kept.file, &sealed.records_text()) == *wanted)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process_group};
-use stead_plan::op::{Argument, Command, Program};
+use stead_plan::op::{Argument, Command, OutputRef, Program};
 use stead_plan::secret::without_secrets;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
@@ -190,9 +190,11 @@ impl Runner {
         let words = command.arguments.iter().map(|argument| match argument {
             Argument::Text(text) => Ok(text.as_str()),
             // Whoever sends a job puts outputs in first.
-            Argument::Output(output) => {
-                Err(error(io::Error::new(io::ErrorKind::InvalidInput, format!("{output} is not known yet"))))
-            }
+            Argument::Output(output) => Err(error(unknown(output))),
+            Argument::Filled(filled) => match filled.outputs.first() {
+                Some(output) => Err(error(unknown(output))),
+                None => Ok(filled.text.as_str()),
+            },
         });
         let words = words.collect::<Result<Vec<_>, _>>()?;
         let path = command.program.path();
@@ -202,6 +204,10 @@ impl Runner {
         process.stdout(Stdio::piped()).stderr(Stdio::piped());
         process.spawn().map_err(error)
     }
+}
+
+fn unknown(output: &OutputRef) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{output} is not known yet"))
 }
 
 /// All that a program inherits: one language, and nobody to ask.

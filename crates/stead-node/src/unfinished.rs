@@ -10,10 +10,15 @@ use std::io;
 use camino::Utf8PathBuf;
 use stead_plan::step::StepId;
 
-use crate::files::{FileError, Look, create_folder, parent, remove, sync_folder, write_new};
+use crate::files::{
+    FileError, Look, beside, create_folder, has, look_at, parent, remove, replace, sync_folder, write_new,
+};
 use crate::place::Place;
 
 const FOLDER: &str = "unfinished";
+
+/// What is in the mark of a step that has begun to format a disk; others are empty.
+const VACATED: &[u8] = b"formats a disk that was proved vacant\n";
 
 /// Marks a step as begun, on the disk.
 pub(crate) fn begin(place: &Place, step: &StepId) -> Result<(), FileError> {
@@ -24,6 +29,31 @@ pub(crate) fn begin(place: &Place, step: &StepId) -> Result<(), FileError> {
     }
     write_new(&path, b"", Look { mode: 0o600, owner: place.owner() })?;
     sync_folder(parent(&path))
+}
+
+/// Notes that a step that was begun is about to format a disk, after it was proved that it may.
+pub(crate) fn vacated(place: &Place, step: &StepId) -> Result<(), FileError> {
+    let path = path(place, step);
+    let beside = beside(&path);
+    remove(&beside)?;
+    write_new(&beside, VACATED, Look { mode: 0o600, owner: place.owner() })?;
+    replace(&beside, &path)
+}
+
+/// The steps that have begun to format a disk.
+///
+/// # Errors
+/// A mark can't be read.
+pub(crate) fn all_vacated(place: &Place) -> Result<BTreeSet<StepId>, FileError> {
+    let mut all = unfinished(place)?;
+    for step in all.clone() {
+        let path = path(place, &step);
+        let there = look_at(&path)?;
+        if !there.is_some_and(|there| has(&path, &there, VACATED).unwrap_or(false)) {
+            all.remove(&step);
+        }
+    }
+    Ok(all)
 }
 
 /// It has ended well. Should the power be cut now, it is only done once more.
@@ -66,7 +96,11 @@ mod tests {
         for step in [&time, &sshd, &time] {
             begin(&place, step).expect("begun");
         }
+        vacated(&place, &sshd).expect("noted");
+        begin(&place, &sshd).expect("begun again");
+        assert_eq!(all_vacated(&place).expect("read"), BTreeSet::from([sshd.clone()]));
         end(&place, &sshd).expect("ended");
+        assert_eq!(all_vacated(&place).expect("read"), BTreeSet::new());
         end(&place, &sshd).expect("twice");
         assert_eq!(unfinished(&place).expect("read"), BTreeSet::from([time]));
     }

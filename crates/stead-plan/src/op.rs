@@ -2,12 +2,14 @@
 
 mod program;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
-use stead_spec::units::{NodeName, Sha256};
+use stead_spec::units::{DiskId, NodeName, Sha256, WipeToken};
 use stead_spec::words::quote;
+use uuid::Uuid;
 
 use crate::inventory::Mode;
 use crate::secret::SecretRef;
@@ -37,6 +39,48 @@ pub enum Op {
         /// Permissions of the lowest one.
         mode: Mode,
     },
+    /// A proof that a disk may be formatted, right before it is.
+    Vacant(Vacant),
+    /// A file that an operation before this one wrote: its content is what the step finds out, and the file goes.
+    Take {
+        /// Where it lies.
+        path: Utf8PathBuf,
+        /// What it is to a later step.
+        output: OutputKind,
+    },
+    /// A file with what an earlier step took, replaced as a whole. Only root reads it.
+    Place {
+        /// Where.
+        path: Utf8PathBuf,
+        /// What it holds.
+        content: Argument,
+    },
+}
+
+/// What must be so before a disk is formatted. It is looked at again while the node is held, right before that; then it is
+/// noted that the formatting has begun, so that what a cut leaves behind is known for what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vacant {
+    /// The disk.
+    pub disk: DiskId,
+    /// Its maker's number, world-wide name and size, as [`Disk::identity`](crate::disks::Disk::identity) tells them.
+    pub identity: String,
+    /// The UUID of the header that it is to get.
+    pub uuid: Uuid,
+    /// What may be on it.
+    pub may_hold: MayHold,
+}
+
+/// What a disk may hold that is to be formatted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MayHold {
+    /// Nothing.
+    Nothing,
+    /// What has this token, and nobody uses it.
+    This(WipeToken),
+    /// What an own formatting left that was cut: no more than a header that opens with no key.
+    OwnBeginnings,
 }
 
 /// A file that stead manages. It is written beside its place, flushed and renamed there, so it is never half there; what
@@ -77,6 +121,22 @@ pub struct Command {
     /// What its output is to a later step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputKind>,
+    /// What it reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Filled>,
+}
+
+/// A text with marks in the places of what isn't known yet, or is secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filled {
+    /// All of it, with marks.
+    pub text: String,
+    /// What earlier steps find out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub outputs: BTreeSet<OutputRef>,
+    /// Sealed secrets. Never in an argument.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretRef>,
 }
 
 /// A word for a program.
@@ -87,6 +147,8 @@ pub enum Argument {
     Text(String),
     /// What an earlier step found out.
     Output(OutputRef),
+    /// A text that has such things in it.
+    Filled(Filled),
 }
 
 /// What a step finds out that later steps need, by its type. It never selects what is destroyed.
@@ -95,6 +157,8 @@ pub enum Argument {
 pub enum OutputKind {
     /// A tang's thumbprint.
     Thumbprint,
+    /// A backup of a LUKS header, in base64.
+    Header,
 }
 
 /// What one step finds out.
@@ -112,7 +176,7 @@ const QUICK: u32 = 30;
 impl Program {
     /// A quick command of this program, without arguments yet.
     pub fn command(self) -> Command {
-        Command { program: self, arguments: Vec::new(), timeout: QUICK, already: Vec::new(), output: None }
+        Command { program: self, arguments: Vec::new(), timeout: QUICK, already: Vec::new(), output: None, stdin: None }
     }
 }
 
@@ -136,6 +200,36 @@ impl Command {
         self
     }
 
+    /// With a word that has in it what earlier steps find out.
+    #[must_use]
+    pub fn filled(mut self, word: Filled) -> Self {
+        let plain = word.outputs.is_empty() && word.secrets.is_empty();
+        self.arguments.push(if plain { Argument::Text(word.text) } else { Argument::Filled(word) });
+        self
+    }
+
+    /// That reads this.
+    #[must_use]
+    pub fn reads(mut self, stdin: Filled) -> Self {
+        self.stdin = Some(stdin);
+        self
+    }
+
+    /// That tells what later steps want to know.
+    #[must_use]
+    pub fn tells(mut self, output: OutputKind) -> Self {
+        self.output = Some(output);
+        self
+    }
+
+    /// Whether it makes a header where something else may be.
+    pub(crate) fn formats(&self) -> bool {
+        let first = self.arguments.first();
+        self.program == Program::Wipefs
+            || self.program == Program::Blkdiscard
+            || (self.program == Program::Cryptsetup && first == Some(&Argument::Text("luksFormat".to_owned())))
+    }
+
     /// With another time-out than a quick command's, in seconds.
     #[must_use]
     pub fn timeout(mut self, seconds: u32) -> Self {
@@ -154,10 +248,12 @@ impl Command {
 impl fmt::Display for OutputRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            OutputKind::Thumbprint => "thumbprint",
+            OutputKind::Thumbprint => "thumbprint of",
+            // Of a node's disks, each has one.
+            OutputKind::Header => return write!(f, "‹header by {}›", self.step),
         };
         let node: &NodeName = &self.step.node;
-        write!(f, "‹{what} of {node}›")
+        write!(f, "‹{what} {node}›")
     }
 }
 
@@ -169,8 +265,39 @@ impl fmt::Display for Command {
             match argument {
                 Argument::Text(text) => write!(f, " {}", quote(text))?,
                 Argument::Output(output) => write!(f, " {output}")?,
+                Argument::Filled(filled) => write!(f, " {}", quote(&filled.text))?,
             }
         }
-        Ok(())
+        match &self.stdin {
+            // What it is matters less than that it comes, and it may have become secret.
+            Some(_) => f.write_str(" <<< …"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Filled {
+    /// A text that is just a sealed secret.
+    pub fn secret(secret: SecretRef) -> Self {
+        Self { text: secret.to_string(), secrets: vec![secret], ..Self::default() }
+    }
+
+    /// With what an earlier step found out in its place.
+    pub fn fill(&mut self, output: &OutputRef, with: &str) {
+        if self.outputs.remove(output) {
+            self.text = self.text.replace(&output.to_string(), with);
+        }
+    }
+}
+
+/// For a person: what is looked at.
+impl fmt::Display for Vacant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.disk.path();
+        match self.may_hold {
+            MayHold::Nothing => write!(f, "that {path} is blank"),
+            MayHold::This(token) => write!(f, "that {path} holds what has the token {token}, and isn't in use"),
+            MayHold::OwnBeginnings => write!(f, "that {path} holds no more than a formatting that was cut"),
+        }
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use stead_spec::Spec;
 use stead_spec::units::{ClusterId, ClusterName, NodeName, Sha256};
 
+use crate::disks;
 use crate::generation::{Ancestor, Generation};
 use crate::host;
 use crate::inventory::{Inventory, Questions, Timestamp};
@@ -42,9 +43,17 @@ pub struct Asked<'a> {
     pub sums: &'a BTreeMap<String, Sha256>,
 }
 
-/// The names of the secrets that nodes want. The first apply makes them.
-pub fn secrets() -> Vec<&'static str> {
-    network::SECRETS.to_vec()
+/// The names of the secrets that nodes want, and those of the recovery keys that their disks want. An apply makes those
+/// that there aren't.
+pub fn secrets(spec: &Spec) -> (Vec<&'static str>, Vec<String>) {
+    (network::SECRETS.to_vec(), disks::secrets(spec))
+}
+
+/// What somebody wishes for once, beside what the cluster file asks for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Nodes whose tang is to have new keys.
+    pub rotate: BTreeSet<NodeName>,
 }
 
 /// What a node must be asked, so that there can be a plan.
@@ -53,16 +62,23 @@ pub fn questions(spec: &Spec, node: &NodeName) -> Questions {
     if let Some(node) = spec.nodes().get(node) {
         host::questions(spec, node, &mut questions);
         network::questions(spec, node, &mut questions);
+        disks::questions(spec, node, &mut questions);
     }
     questions
 }
 
 /// The steps from what is observed to what is asked. The same of both gives the same plan.
 pub fn plan(asked: &Asked<'_>, inventory: &Inventory) -> Plan {
-    let mut planner = Planner::new(asked, inventory);
+    plan_with(asked, &Wishes::default(), inventory)
+}
+
+/// As [`plan`], with what is wished for once.
+pub fn plan_with(asked: &Asked<'_>, wishes: &Wishes, inventory: &Inventory) -> Plan {
+    let mut planner = Planner::new(asked, wishes, inventory);
     if planner.plan.refusals.is_empty() {
         host::plan(&mut planner);
         network::plan(&mut planner);
+        disks::plan(&mut planner);
     }
     planner.finish()
 }
@@ -165,8 +181,12 @@ impl Plan {
     /// The sealed secrets that its steps write.
     pub fn secrets(&self) -> BTreeSet<&SecretRef> {
         let ops = self.steps.iter().flat_map(|step| &step.ops);
-        let writes = ops.filter_map(|op| if let Op::Write(write) = op { Some(write) } else { None });
-        writes.flat_map(|write| &write.secrets).collect()
+        let secrets = ops.flat_map(|op| match op {
+            Op::Write(write) => write.secrets.as_slice(),
+            Op::Run(command) => command.stdin.as_ref().map_or(&[][..], |stdin| &stdin.secrets),
+            _ => &[],
+        });
+        secrets.collect()
     }
 
     /// Whether there is nothing to do.

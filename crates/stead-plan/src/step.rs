@@ -9,9 +9,9 @@ use std::str::FromStr;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
-use stead_spec::units::NodeName;
+use stead_spec::units::{DiskId, NodeName};
 
-use crate::op::{Command, Op};
+use crate::op::{Command, Op, OutputKind};
 
 pub use facts::overtaken;
 pub(crate) use facts::{CLOCK_TOLERANCE, words};
@@ -38,7 +38,7 @@ pub struct StepId {
     pub layer: Layer,
     /// Where it is done.
     pub node: NodeName,
-    /// What it is about, in small letters, digits, dots, hyphens and underscores.
+    /// What it is about, in small letters, digits, dots, hyphens and underscores; behind the first dot, which of several.
     pub what: String,
 }
 
@@ -105,6 +105,14 @@ pub enum About {
     Routing,
     /// stead's own table of nftables.
     Firewall,
+    /// A disk, and what is on it.
+    Disk(DiskId),
+    /// The keys of the node's tang.
+    Tang,
+    /// A volume group.
+    Pool(String),
+    /// A backup of a LUKS header that the node keeps, by its file's name.
+    Header(String),
 }
 
 /// The way back from a step that may cut its node off.
@@ -149,6 +157,17 @@ pub struct Destruction {
     pub typed: String,
 }
 
+impl Step {
+    /// What it finds out for later ones.
+    pub fn outputs(&self) -> impl Iterator<Item = OutputKind> {
+        self.ops.iter().filter_map(|op| match op {
+            Op::Run(command) => command.output,
+            Op::Take { output, .. } => Some(*output),
+            _ => None,
+        })
+    }
+}
+
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -190,6 +209,13 @@ impl FromStr for Layer {
 impl fmt::Display for StepId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.layer, self.node, self.what)
+    }
+}
+
+impl StepId {
+    /// What kind of step it is: what stands before the name of the thing that it is about, `format` of `format.stead_1a`.
+    pub fn kind(&self) -> &str {
+        self.what.split('.').next().unwrap_or(&self.what)
     }
 }
 

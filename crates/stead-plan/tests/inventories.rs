@@ -2,12 +2,15 @@
 //! `STEAD_BLESS=1 cargo test -p stead-plan --test inventories` writes them anew.
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use stead_plan::disks::{Disk, Ends, LUKS, Luks, Signature};
 use stead_plan::generation::{Ancestor, FORMAT, Stamp};
 use stead_plan::inventory::{Activity, Enablement, Inventory, Known, Observation, PackageState, Release, Timestamp};
+use stead_plan::step::StepId;
 use stead_spec::Bytes;
 
 use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users};
@@ -45,7 +48,7 @@ fn with(key: &str) -> String {
 #[test]
 fn the_inventories_are_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let cases = [beginnings(), changes(), clocks(), standing(), wishes()].into_iter().flatten();
+    let cases = [beginnings(), changes(), clocks(), drives(), standing(), wishes()].into_iter().flatten();
     for case in cases {
         let folder = root.join(case.name);
         for (name, text) in files(&case).unwrap_or_else(|error| panic!("{}: {error}", case.name)) {
@@ -125,6 +128,109 @@ fn clocks() -> Vec<Case> {
                 node(nodes, name).clock.ahead = 7_200_000;
             }
         }),
+    ]
+}
+
+/// The data disk of a node.
+fn data<'i>(nodes: &'i mut Inventory, name: &str) -> &'i mut Disk {
+    match &mut node(nodes, name).disks {
+        Known::Is(disks) => disks.last_mut().unwrap(),
+        Known::Unknown(why) => panic!("{why}"),
+    }
+}
+
+fn luks<'i>(nodes: &'i mut Inventory, name: &str) -> &'i mut Luks {
+    match &mut data(nodes, name).luks {
+        Some(Known::Is(luks)) => luks,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Something else is on a disk than stead's.
+fn other(disk: &mut Disk, kind: &str, label: &str) {
+    let signature = Signature { offset: 1_080, kind: kind.to_owned(), uuid: None, label: Some(label.to_owned()) };
+    disk.signatures = Some(Known::Is(vec![signature]));
+    disk.blkid = Some(Known::Is(0));
+    disk.exclusive = Some(Known::Is(true));
+    disk.ends = Some(Known::Is(Ends::Data(sum(label.as_bytes()))));
+    (disk.luks, disk.content) = (None, None);
+    disk.children = Vec::new();
+    disk.holders = Known::Is(Vec::new());
+}
+
+fn with_photos() -> Inventory {
+    let (parsed, _) = spec(TOML.as_bytes());
+    let mut nodes = fresh(&parsed, &TRIXIE);
+    other(data(&mut nodes, "node2"), "ext4", "photos");
+    nodes
+}
+
+fn drives() -> Vec<Case> {
+    let permitted = TOML.replace(
+        "disks = { gv0 = [\"ata-EXAMPLE_SSD_1TB_S2\"] }",
+        &format!(
+            "disks = {{ gv0 = [\"ata-EXAMPLE_SSD_1TB_S2\"] }}\nwipe = {{ ata-EXAMPLE_SSD_1TB_S2 = \"{}\" }}",
+            data(&mut with_photos(), "node2").wipe_token().unwrap()
+        ),
+    );
+    let mut changed = with_photos();
+    other(data(&mut changed, "node2"), "ext4", "newer photos");
+    let mut cut = converged(TOML, &TRIXIE);
+    let (whole, name) = (data(&mut cut, "node3").clone(), luks(&mut cut, "node3").label.clone());
+    let disk = data(&mut cut, "node3");
+    other(disk, LUKS, &name);
+    disk.content.clone_from(&whole.content);
+    disk.luks = whole.luks;
+    let header = luks(&mut cut, "node3");
+    header.keyslots.clear();
+    header.bindings.clear();
+    header.token = None;
+    let step: StepId = format!("disks/node3/format.{name}").parse().unwrap();
+    let last = node(&mut cut, "node3");
+    last.unfinished = Known::Is([step.clone()].into());
+    last.vacated = Known::Is([step].into());
+    last.pools = Known::Is(BTreeMap::new());
+    let mut erased = cut.clone();
+    let last = node(&mut erased, "node3");
+    (last.unfinished, last.vacated) = (Known::Is(BTreeSet::new()), Known::Is(BTreeSet::new()));
+    let tang = "[unlock]\nall = [{ any = \"nodes\" }, { tang = \"http://192.168.0.2:7500\", thumbprint = \
+                \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\" }]";
+    let mut unlock = case("unlock-changed", &with(tang), converged(TOML, &TRIXIE));
+    unlock.ancestors = vec![Ancestor { number: 1, digest: sum(TOML.as_bytes()) }];
+    vec![
+        case("disk-not-blank", TOML, with_photos()),
+        case("disk-may-be-wiped", &permitted, with_photos()),
+        case("disk-wipe-overtaken", &permitted, changed),
+        case("disk-format-cut", TOML, cut),
+        case("disk-erased", TOML, erased),
+        after("disk-of-another-cluster", |nodes| {
+            let luks = luks(nodes, "node1");
+            "5f1c6b57-1c26-4a5e-9d1f-6a4f25a40e11".clone_into(&mut luks.state.uuid);
+            luks.token.as_mut().unwrap().1["cluster"] = "5b0e7d4c-2f43-4d57-8e11-9a3c2a6f1f10".into();
+        }),
+        after("disk-of-another-volume", |nodes| luks(nodes, "node1").token.as_mut().unwrap().1["use"] = "gv9".into()),
+        after("disk-unbound", |nodes| {
+            let luks = luks(nodes, "node1");
+            luks.bindings.clear();
+            luks.keyslots.remove(&1);
+            luks.state.epoch += 1;
+            luks.keyslots.insert(7);
+        }),
+        after("disk-missing", |nodes| match &mut node(nodes, "node2").disks {
+            Known::Is(disks) => drop(disks.pop()),
+            Known::Unknown(why) => panic!("{why}"),
+        }),
+        after("disk-waits", |nodes| {
+            let disk = data(nodes, "node2");
+            disk.children.clear();
+            disk.holders = Known::Is(Vec::new());
+            let name = luks(nodes, "node2").label.clone();
+            let last = node(nodes, "node2");
+            (last.pools, last.headers) = (Known::Is(BTreeMap::new()), Known::Is(BTreeMap::new()));
+            units(last)
+                .insert(format!("systemd-cryptsetup@{name}.service"), unit(Enablement::Other, Activity::Changing));
+        }),
+        unlock,
     ]
 }
 

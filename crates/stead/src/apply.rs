@@ -11,12 +11,14 @@ use stead_apply::drive::{self, Applied, Ended, Event, Order, Verdict};
 use stead_apply::journal::{EventKind, Journal, RunResult};
 use stead_apply::lock;
 use stead_apply::secrets::{self, Recipients, Sealed, Secret};
+use stead_apply::ssh::SshLink;
 use stead_node::protocol::{Kept, Role};
 use stead_plan::generation::{Ancestor, FORMAT, Generation};
 use stead_plan::inventory::Inventory;
 use stead_plan::plan::{Detail, Plan};
 use stead_plan::secret::SecretRef;
 use stead_plan::step::{Layer, Outcome};
+use stead_spec::units::NodeName;
 use stead_spec::words::count;
 use tokio::sync::watch;
 
@@ -81,34 +83,57 @@ async fn apply(
     if !plan.refusals.is_empty() || plan.is_empty() {
         return Ok(code(&plan));
     }
-    if !agreed(plan.clone(), arguments.yes).await? {
-        printer.progress("nothing was done");
+    let how = How { yes: arguments.yes, kept_for_days: arguments.plan.is_some(), identities: &arguments.identities };
+    let Some((done, mut journal)) = carry_out(cluster, &plan, links, &how, printer).await? else {
         return Ok(ExitCode::FAILURE);
+    };
+    verify(cluster, &plan, &done, arguments.only, &mut journal, printer).await
+}
+
+/// How a plan is carried out.
+pub(crate) struct How<'a> {
+    /// Nobody is asked, but about what is destroyed.
+    pub(crate) yes: bool,
+    /// It comes from a file.
+    pub(crate) kept_for_days: bool,
+    pub(crate) identities: &'a IdentityFiles,
+}
+
+/// Asks, and does what a plan says; `None` if somebody doesn't want it.
+pub(crate) async fn carry_out(
+    cluster: &mut Cluster,
+    plan: &Plan,
+    links: BTreeMap<NodeName, SshLink>,
+    how: &How<'_>,
+    printer: &mut Printer,
+) -> anyhow::Result<Option<(Applied, Journal)>> {
+    if !agreed(plan.clone(), how.yes).await? {
+        printer.progress("nothing was done");
+        return Ok(None);
     }
-    let secrets = opened(cluster, &plan, &arguments.identities, printer)?;
+    let secrets = opened(cluster, plan, how.identities, printer)?;
     let mut lease = lock::hold(links, cluster.spec.nodes().len()).await?;
     // Somebody thought about the plan for a while, or kept it for days.
-    if arguments.plan.is_some() || !arguments.yes {
-        not_overtaken(&plan, &cluster.look_again(&mut lease.links).await?)?;
+    if how.kept_for_days || !how.yes {
+        not_overtaken(plan, &cluster.look_again(&mut lease.links).await?)?;
     }
-    let kept = kept(cluster, &plan)?;
+    let kept = kept(cluster, plan)?;
     let digest = cluster.digest();
-    let mut journal = Journal::start(&cluster::runs(&cluster.spec)?, now(), &run::who(), &summary(&plan))?;
+    let mut journal = Journal::start(&cluster::runs(&cluster.spec)?, now(), &run::who(), &summary(plan))?;
     let (stopper, stop) = watch::channel(false);
-    let order = Order { plan: &plan, digest: &digest, kept, secrets, stop };
-    let mut progress = Progress::new(&plan, printer);
+    let order = Order { plan, digest: &digest, kept, secrets, stop };
+    let mut progress = Progress::new(plan, printer);
     let on = &mut |event: Event| {
         progress.on(&event);
         // The log is for later; what it misses the nodes' journals have.
-        let _ = note(&mut journal, &plan, &event);
+        let _ = note(&mut journal, plan, &event);
     };
     let applied = tokio::select! {
         applied = drive::perform(cluster.reach(), lease, order, on) => applied,
         left = stop_on_signal(stopper) => return Err(left),
     };
     drop(progress);
-    let done = applied?;
-    verify(cluster, &plan, &done, arguments, &mut journal, printer).await
+    Ok(Some((applied?, journal)))
 }
 
 /// A plan from a file.
@@ -150,11 +175,14 @@ fn make_secrets(cluster: &mut Cluster, inventory: &Inventory, printer: &mut Prin
         Sealed::new(cluster.spec.cluster().id)
     };
     let path = cluster.secrets_path();
-    let words = stead_plan::plan::secrets();
-    if sealed.ancestors().is_empty() || words.iter().any(|word| !sealed.sums().contains_key(*word)) {
+    let (words, disk_keys) = stead_plan::plan::secrets(&cluster.spec);
+    let sums = sealed.sums();
+    let all = words.iter().copied().chain(disk_keys.iter().map(String::as_str));
+    if sealed.ancestors().is_empty() || all.into_iter().any(|word| !sums.contains_key(word)) {
         let recipients = Recipients::of(&cluster.spec)?;
         let cas = secrets::ensure_cas(&mut sealed, &cluster.spec.cluster().name, &recipients, now())?;
-        let words = secrets::ensure_passwords(&mut sealed, &words, &recipients, now())?;
+        let mut words = secrets::ensure_passwords(&mut sealed, &words, &recipients, now())?;
+        words.extend(secrets::ensure_disk_keys(&mut sealed, &disk_keys, &recipients, now())?);
         if !cas.is_empty() || !words.is_empty() {
             sealed.save(&path)?;
         }
@@ -259,17 +287,17 @@ async fn stop_on_signal(stopper: watch::Sender<bool>) -> anyhow::Error {
 }
 
 /// Looks again, and says whether all is as asked.
-async fn verify(
+pub(crate) async fn verify(
     cluster: &Cluster,
     plan: &Plan,
     applied: &Applied,
-    arguments: &Arguments,
+    only: Option<Layer>,
     journal: &mut Journal,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitCode> {
     let looked = cluster.look(Role::Observe, printer).await?;
     let mut after = cluster.plan(&looked.inventory);
-    if let Some(layer) = arguments.only {
+    if let Some(layer) = only {
         after = after.only(layer);
     }
     let (result, line, code) = match drive::verify(applied, &after) {

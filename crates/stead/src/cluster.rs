@@ -17,7 +17,7 @@ use stead_plan::inventory::{Inventory, Questions, Timestamp};
 use stead_plan::plan::{Asked, Plan};
 use stead_spec::Spec;
 use stead_spec::host::Node;
-use stead_spec::units::{NodeName, Sha256};
+use stead_spec::units::{DiskId, NodeName, Sha256};
 
 use crate::cluster_file::{self, ClusterFile};
 use crate::print::Printer;
@@ -158,10 +158,22 @@ impl Cluster {
 
     /// What is to be done about what was seen.
     pub(crate) fn plan(&self, inventory: &Inventory) -> Plan {
+        self.with_asked(|asked| stead_plan::plan::plan(asked, inventory))
+    }
+
+    /// Makes something of what is asked.
+    pub(crate) fn with_asked<T>(&self, make: impl FnOnce(&Asked<'_>) -> T) -> T {
         let ancestors = self.sealed.as_ref().map(Sealed::ancestors).unwrap_or_default();
         let sums = self.sealed.as_ref().map(Sealed::sums).unwrap_or_default();
-        let asked = Asked { spec: &self.spec, digest: &self.digest(), ancestors, sums: &sums };
-        stead_plan::plan::plan(&asked, inventory)
+        make(&Asked { spec: &self.spec, digest: &self.digest(), ancestors, sums: &sums })
+    }
+
+    /// Looks at a disk of a node too that the file doesn't name.
+    pub(crate) fn ask_about(&mut self, node: &NodeName, disk: &DiskId) {
+        if let Some(questions) = self.questions.get_mut(node) {
+            questions.data_disks.insert(disk.clone());
+            questions.blank_test = true;
+        }
     }
 }
 

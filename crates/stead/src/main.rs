@@ -8,6 +8,8 @@ mod check;
 mod cluster;
 mod cluster_file;
 mod difference;
+mod disk;
+mod errand;
 mod identities;
 mod init;
 mod keys;
@@ -58,6 +60,8 @@ enum Command {
     Log(log::Arguments),
     /// One PC.
     Node(node::Arguments),
+    /// One disk of a node.
+    Disk(disk::Arguments),
     /// The switches, and what goes over them.
     Network(network::Arguments),
     /// The shape of the cluster file: a JSON Schema for editors, or every key in words.
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         Command::Adopt(arguments) => adopt::run(&arguments, &mut printer),
         Command::Log(arguments) => log::run(&arguments, &mut printer),
         Command::Node(arguments) => node::run(&arguments, &mut printer),
+        Command::Disk(arguments) => disk::run(&arguments, &mut printer),
         Command::Network(arguments) => network::run(&arguments, &mut printer),
         Command::Agent => agent::run(&mut printer),
         Command::WayBack(arguments) => way_back::run(&arguments, &mut printer),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use stead_node::protocol::{Answer, Job, Performed, Request};
-use stead_plan::op::{Argument, Command, Op, OutputKind, OutputRef};
+use stead_plan::op::{Argument, Command, Filled, Op, OutputKind, OutputRef};
 use stead_plan::plan::Plan;
 use stead_plan::step::{Outcome, Step, StepId};
 use stead_spec::units::NodeName;
@@ -25,6 +25,8 @@ pub(super) struct Run<'a, L> {
     secrets: BTreeMap<String, Secret>,
     /// The nodes that do nothing now.
     free: BTreeMap<NodeName, L>,
+    /// Steps that are never begun.
+    withheld: BTreeMap<&'a StepId, Because>,
     /// The nodes on which nothing is begun any more.
     blocked: BTreeMap<NodeName, Because>,
 }
@@ -53,6 +55,7 @@ impl<'a, L: Link> Run<'a, L> {
             ended: BTreeMap::new(),
             outputs: BTreeMap::new(),
             secrets,
+            withheld: BTreeMap::new(),
             blocked: others.map(|node| (node.clone(), unlinked.clone())).collect(),
             free: links,
         }
@@ -61,6 +64,13 @@ impl<'a, L: Link> Run<'a, L> {
     /// Begins nothing on this node any more. The first reason counts.
     pub(super) fn block(&mut self, node: &NodeName, because: Because) {
         self.blocked.entry(node.clone()).or_insert(because);
+    }
+
+    /// Begins none of these.
+    pub(super) fn withhold(&mut self, which: impl Fn(&Step) -> bool, because: &Because) {
+        for step in self.pending.iter().filter(|step| which(step)) {
+            self.withheld.insert(&step.id, because.clone());
+        }
     }
 
     /// Begins nothing at all any more.
@@ -114,6 +124,9 @@ impl<'a, L: Link> Run<'a, L> {
 
     /// Why a step will never begin.
     fn hindrance(&self, step: &Step) -> Option<Because> {
+        if let Some(because) = self.withheld.get(&step.id) {
+            return Some(because.clone());
+        }
         if let Some(because) = self.blocked.get(&step.id.node) {
             return Some(because.clone());
         }
@@ -163,17 +176,48 @@ impl<'a, L: Link> Run<'a, L> {
                     }
                 }
             }
-            Op::Link { .. } | Op::Folder { .. } => {}
+            Op::Place { content, .. } => self.word(content),
+            Op::Link { .. } | Op::Folder { .. } | Op::Vacant(_) | Op::Take { .. } => {}
         }
         op
     }
 
     fn substitute(&self, command: &mut Command) {
         for argument in &mut command.arguments {
-            if let Argument::Output(output) = argument
-                && let Some(text) = self.outputs.get(output)
-            {
-                *argument = Argument::Text(text.clone());
+            self.word(argument);
+        }
+        if let Some(stdin) = &mut command.stdin {
+            self.fill(stdin);
+            for wanted in std::mem::take(&mut stdin.secrets) {
+                if let Some(secret) = self.secrets.get(&wanted.name) {
+                    stdin.text = wanted.put_into(&stdin.text, secret.expose_secret());
+                }
+            }
+        }
+    }
+
+    fn word(&self, argument: &mut Argument) {
+        match argument {
+            Argument::Text(_) => {}
+            Argument::Output(output) => {
+                if let Some(text) = self.outputs.get(output) {
+                    *argument = Argument::Text(text.clone());
+                }
+            }
+            Argument::Filled(filled) => {
+                self.fill(filled);
+                if filled.outputs.is_empty() {
+                    *argument = Argument::Text(std::mem::take(&mut filled.text));
+                }
+            }
+        }
+    }
+
+    /// Puts in what earlier steps found out.
+    fn fill(&self, filled: &mut Filled) {
+        for output in filled.outputs.clone() {
+            if let Some(text) = self.outputs.get(&output) {
+                filled.fill(&output, text);
             }
         }
     }
@@ -231,23 +275,30 @@ pub(super) fn tell(on: &On<'_>, event: Event) {
     (*on.borrow_mut())(event);
 }
 
-fn commands(op: &Op) -> Option<&Command> {
+/// What a step wants to know, for itself and for its way back.
+fn outputs(step: &Step) -> impl Iterator<Item = &OutputRef> {
+    let undo = step.guard.iter().flat_map(|guard| &guard.undo).flat_map(wanted);
+    step.ops.iter().flat_map(of_op).chain(undo)
+}
+
+fn of_op(op: &Op) -> Vec<&OutputRef> {
     match op {
-        Op::Run(command) => Some(command),
-        Op::Write(write) => write.checked_by.as_ref(),
-        Op::Link { .. } | Op::Folder { .. } => None,
+        Op::Run(command) => wanted(command),
+        Op::Write(write) => write.checked_by.as_ref().map(wanted).unwrap_or_default(),
+        Op::Place { content, .. } => of_word(content),
+        Op::Link { .. } | Op::Folder { .. } | Op::Vacant(_) | Op::Take { .. } => Vec::new(),
     }
 }
 
-/// What a step wants to know, for itself and for its way back.
-fn outputs(step: &Step) -> impl Iterator<Item = &OutputRef> {
-    let undo = step.guard.iter().flat_map(|guard| &guard.undo);
-    step.ops.iter().filter_map(commands).chain(undo).flat_map(wanted)
+fn wanted(command: &Command) -> Vec<&OutputRef> {
+    let stdin = command.stdin.iter().flat_map(|stdin| &stdin.outputs);
+    command.arguments.iter().flat_map(of_word).chain(stdin).collect()
 }
 
-fn wanted(command: &Command) -> impl Iterator<Item = &OutputRef> {
-    command.arguments.iter().filter_map(|argument| match argument {
-        Argument::Output(output) => Some(output),
-        Argument::Text(_) => None,
-    })
+fn of_word(argument: &Argument) -> Vec<&OutputRef> {
+    match argument {
+        Argument::Text(_) => Vec::new(),
+        Argument::Output(output) => vec![output],
+        Argument::Filled(filled) => filled.outputs.iter().collect(),
+    }
 }

@@ -30,7 +30,7 @@ pub use file::{Record, Sealed, Stated};
 pub use identities::{Identities, Unlock};
 pub use name::{BadName, Kind, SecretName};
 pub use parse::ParseError;
-pub use passwords::ensure_passwords;
+pub use passwords::{ensure_disk_keys, ensure_passwords};
 pub use recipients::{Fingerprint, Holder, Recipients};
 pub use sheet::Sheet;
 pub use store::{may_create, replace};

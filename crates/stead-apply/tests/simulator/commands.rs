@@ -47,6 +47,7 @@ impl Node {
                 self.disk.files.insert(path.clone(), Entry::Folder { mode: *mode });
                 Ok(())
             }
+            op => self.drive_op(op, cut).unwrap_or_else(|| Err(Failure::Unheard(format!("{op:?}")))),
         }
     }
 
@@ -91,7 +92,7 @@ impl Node {
             .iter()
             .map(|argument| match argument {
                 Argument::Text(text) => Ok(text.as_str()),
-                Argument::Output(_) => Err(unheard()),
+                Argument::Output(_) | Argument::Filled(_) => Err(unheard()),
             })
             .collect::<Result<_, _>>()?;
         if !self.has(command.program) {
@@ -134,12 +135,21 @@ impl Node {
             // What they check is of the text, which is the planner's own business.
             (Program::Visudo, words) if words.iter().any(|word| word.starts_with("-c")) => Ok(()),
             (Program::Sshd, words) if words.contains(&"-t") => Ok(()),
-            (program, words) => self.network_command(program, words, cut).unwrap_or_else(|| Err(unheard())),
+            (program, words) => {
+                let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_str());
+                let ended = self.network_command(program, words, cut);
+                ended.or_else(|| self.drive_command(program, words, stdin, cut)).unwrap_or_else(|| Err(unheard()))
+            }
         }
     }
 
     fn has(&self, program: Program) -> bool {
-        let package = program.package();
+        // What comes along with a package that is asked for by name.
+        let package = match program.package() {
+            "tang-common" => "tang",
+            "cryptsetup-bin" => "cryptsetup",
+            package => package,
+        };
         let essential = [
             "ifupdown",
             "nftables",
@@ -151,6 +161,8 @@ impl Node {
             "passwd",
             "iproute2",
             "coreutils",
+            "e2fsprogs",
+            "udev",
         ]
         .contains(&package);
         essential || matches!(self.disk.packages.get(package), Some(PackageState::Installed | PackageState::Broken))
@@ -333,6 +345,7 @@ impl Node {
                     return not_found();
                 }
             }
+            "start" | "restart" if self.drive_unit(unit).is_some() => return self.start_drive_unit(unit),
             "stop" if unit == SWAP => self.boot.swaps.clear(),
             // What uses it stops with it.
             "stop" if unit == CRYPT => (self.boot.opened, self.boot.swaps) = (None, Vec::new()),

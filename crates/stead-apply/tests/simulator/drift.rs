@@ -3,6 +3,7 @@
 use stead_plan::MARK;
 use stead_plan::inventory::{Enablement, PackageState};
 
+use crate::drives::Key;
 use crate::model::{Entry, SYSCTL};
 use crate::world::{Place, is_steads_own};
 
@@ -10,7 +11,7 @@ use crate::world::{Place, is_steads_own};
 pub(crate) fn drift(place: &mut Place, seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let node = &mut place.node;
-    match rng.u8(..9) {
+    match rng.u8(..11) {
         0..=2 => {
             // A file that stead manages.
             let managed = node.disk.files.iter().filter(|(path, entry)| match entry {
@@ -71,6 +72,7 @@ pub(crate) fn drift(place: &mut Place, seed: u64) {
                 user.groups.clear();
             }
         }
+        8 | 9 => header(node, &mut rng),
         7 => {
             let (key, _) = rng.choice(SYSCTL).unwrap_or(SYSCTL[0]);
             node.boot.sysctl.insert(key.to_owned(), "42".to_owned());
@@ -85,4 +87,20 @@ pub(crate) fn drift(place: &mut Place, seed: u64) {
             )),
         },
     }
+}
+
+/// Somebody unbinds a disk, changes stead's token, or gives it a key of their own.
+fn header(node: &mut crate::model::Node, rng: &mut fastrand::Rng) {
+    let mut headers = node.drives.all.iter_mut().filter_map(|drive| drive.header.as_mut());
+    let Some(header) = headers.next().filter(|header| !header.slots.is_empty()) else { return };
+    match rng.u8(..3) {
+        0 => header.slots.retain(|_, key| !matches!(key, Key::Bound(_, true))),
+        1 => {
+            for token in header.tokens.values_mut() {
+                token["disk"] = "ata-ANOTHER".into();
+            }
+        }
+        _ => drop(header.slots.entry(9).or_insert_with(|| Key::Passphrase("my own".to_owned()))),
+    }
+    header.epoch += 1;
 }

@@ -8,7 +8,7 @@ use stead_plan::inventory::{Activity, Enablement, FileState, Inventory, Known, M
 use stead_plan::op::{Op, Program, Write};
 use stead_plan::plan::{Keep, Plan, Refusal, SCHEMA_VERSION};
 use stead_plan::step::{Layer, Step, StepId};
-use stead_spec::units::NodeName;
+use stead_spec::units::{ClusterId, NodeName};
 
 use crate::scenario::{Planner, Texts};
 
@@ -33,6 +33,10 @@ const CONFIGURATION: &str = "/etc/chrony/chrony.conf";
 const HOSTS: &str = "/etc/hosts";
 
 impl Planner for Hand {
+    fn cluster(&self) -> ClusterId {
+        "8b7e5a1c-7a3f-4a6e-9a52-6f1f0c2d3e4b".parse().unwrap()
+    }
+
     fn nodes(&self) -> Vec<NodeName> {
         ["node1", "node2", "node3"].map(|name| name.parse().unwrap()).to_vec()
     }
@@ -54,7 +58,7 @@ impl Planner for Hand {
     }
 
     fn plan(&self, texts: &Texts, inventory: &Inventory) -> Plan {
-        let cluster = "8b7e5a1c-7a3f-4a6e-9a52-6f1f0c2d3e4b".parse().unwrap();
+        let cluster = self.cluster();
         let newest = inventory.seen().filter_map(|(_, node)| node.generation.get().cloned().flatten());
         let newest = newest.max_by_key(|generation| generation.number);
         let mine = newest.as_ref().is_some_and(|newest| newest.digest == texts.digest);

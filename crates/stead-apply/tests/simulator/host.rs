@@ -3,7 +3,7 @@
 use stead_plan::inventory::{Inventory, Questions, sha256};
 use stead_plan::plan::{Asked, Plan, plan, questions};
 use stead_spec::Spec;
-use stead_spec::units::NodeName;
+use stead_spec::units::{ClusterId, NodeName};
 
 use crate::scenario::{Planner, SECRETS, Texts};
 
@@ -42,6 +42,14 @@ impl Host {
 }
 
 impl Planner for Host {
+    fn cluster(&self) -> ClusterId {
+        self.files[0].1.cluster().id
+    }
+
+    fn encrypts(&self) -> bool {
+        true
+    }
+
     fn nodes(&self) -> Vec<NodeName> {
         self.files[0].1.nodes().keys().cloned().collect()
     }

@@ -5,6 +5,8 @@
 
 mod commands;
 mod drift;
+#[path = "../../../stead-plan/tests/support/drives.rs"]
+mod drives;
 #[path = "../../../stead-plan/tests/support/engines.rs"]
 mod engines;
 mod hand;
@@ -13,6 +15,7 @@ mod model;
 mod networks;
 mod observe;
 mod scenario;
+mod storage;
 mod world;
 
 use hand::{Hand, Mistake};
@@ -22,7 +25,7 @@ use scenario::{Planner, Scenario};
 /// How many stories are told unless somebody says it: as many as take some seconds on a slow core.
 const CASES: u64 = 3_000;
 /// The same of the planner itself, whose plans are longer.
-const HOST_CASES: u64 = 1_000;
+const HOST_CASES: u64 = 500;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())

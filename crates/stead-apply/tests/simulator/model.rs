@@ -6,13 +6,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use stead_node::protocol::Kept;
 use stead_plan::host::facts::{Swap, User};
 use stead_plan::inventory::{Activity, Enablement, Mode, PackageState};
-use stead_plan::op::Op;
+use stead_plan::op::{Op, OutputKind};
 use stead_plan::step::StepId;
 use stead_spec::Bytes;
 use stead_spec::units::NodeName;
 
+use crate::drives::Drives;
 use crate::engines::Networks;
 use crate::networks::hardware;
+use crate::storage::{self, Tangs};
 
 /// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) struct Disk {
     pub(crate) kept: Option<Kept>,
     /// The agent's marks of what it has begun.
     pub(crate) unfinished: BTreeSet<StepId>,
+    /// Those of them that have begun to format a disk.
+    pub(crate) vacated: BTreeSet<StepId>,
     /// Whether apt has ever fetched its lists.
     pub(crate) lists: bool,
 }
@@ -54,6 +58,8 @@ pub(crate) struct Boot {
     pub(crate) swaps: Vec<Swap>,
     /// The size of what crypttab's entry has opened.
     pub(crate) opened: Option<u64>,
+    /// Whether the vault is mounted.
+    pub(crate) mounted: bool,
     /// What systemd read when it was last told to.
     pub(crate) systemd: Configuration,
 }
@@ -71,6 +77,13 @@ pub(crate) struct Node {
     pub(crate) boot: Boot,
     /// Devices, addresses and routes; of them, Open vSwitch's database outlives a boot.
     pub(crate) networks: Networks,
+    /// Disks, headers, volume groups, tang's keys: what is written there is on the disk.
+    pub(crate) drives: Drives,
+    /// The tangs in the core.
+    pub(crate) tangs: Tangs,
+    /// The step that is being done, and what it found out.
+    pub(crate) doing: Option<StepId>,
+    pub(crate) told: Vec<(OutputKind, String)>,
     /// Milliseconds.
     pub(crate) ahead: i64,
     /// What is done at this very moment.
@@ -82,7 +95,9 @@ pub(crate) struct Node {
 }
 
 /// Packages that bring units which start on their own.
-const DAEMONS: [(&str, &[&str]); 9] = [
+const DAEMONS: [(&str, &[&str]); 11] = [
+    ("tang", &["tangd.socket"]),
+    ("clevis-systemd", &["clevis-luks-askpass.path"]),
     ("frr", &["frr.service"]),
     ("openvswitch-switch", &["openvswitch-switch.service"]),
     ("systemd", &["systemd-networkd.service", "systemd-networkd-wait-online.service"]),
@@ -96,7 +111,8 @@ const DAEMONS: [(&str, &[&str]); 9] = [
 
 /// What a unit reads: files by their exact path, folders by a slash at the end. What systemd reads for it lies below
 /// [`SYSTEMD`].
-const READS: [(&str, &[&str]); 6] = [
+const READS: [(&str, &[&str]); 7] = [
+    ("tangd.socket", &["/etc/systemd/system/tangd.socket.d/"]),
     ("frr.service", &["/etc/frr/daemons", "/etc/frr/frr.conf", "/etc/systemd/system/frr.service.d/"]),
     ("stead-firewall.service", &["/etc/stead/firewall.nft"]),
     ("systemd-networkd.service", &["/etc/systemd/networkd.conf.d/"]),
@@ -130,7 +146,7 @@ pub(crate) const SYSCTL: [(&str, &str); 10] = [
 
 impl Node {
     /// A fresh Debian, with what somebody has done to it before stead came.
-    pub(crate) fn fresh(name: &NodeName, rng: &mut fastrand::Rng) -> Self {
+    pub(crate) fn fresh(name: &NodeName, tangs: &Tangs, rng: &mut fastrand::Rng) -> Self {
         let mut disk = Disk::default();
         let mut file = |path: &str, text: &str| {
             disk.files.insert(path.into(), Entry::File { mode: Mode(0o644), text: text.to_owned() });
@@ -179,6 +195,10 @@ impl Node {
             disk,
             boot: Boot::default(),
             networks: hardware(name),
+            drives: storage::hardware(name),
+            tangs: tangs.clone(),
+            doing: None,
+            told: Vec::new(),
             ahead: rng.i64(-90_000..90_000) * i64::from(rng.bool()),
             running: None,
             keeps_time: false,
@@ -235,6 +255,7 @@ impl Node {
             }
         }
         self.reload_systemd();
+        self.boot_drives();
         self.boot_networks();
         for (unit, enablement) in self.disk.units.clone() {
             if enablement == Enablement::Enabled {
@@ -242,6 +263,15 @@ impl Node {
             }
         }
         self.swap_on();
+        self.wake();
+    }
+
+    /// What systemd last read of a file.
+    pub(crate) fn systemd_text(&self, path: &str) -> String {
+        match self.boot.systemd.get(Utf8Path::new(path)) {
+            Some(Entry::File { text, .. }) => text.clone(),
+            _ => String::new(),
+        }
     }
 
     /// systemd reads units, drop-ins, fstab and crypttab.
@@ -329,11 +359,7 @@ impl Node {
 
     /// Takes the swap of fstab into use, by way of crypttab, as systemd knows the two. Whether there is one.
     pub(crate) fn swap_on(&mut self) -> bool {
-        let lines = |path: &str| match self.boot.systemd.get(Utf8Path::new(path)) {
-            Some(Entry::File { text, .. }) => text.clone(),
-            _ => String::new(),
-        };
-        let (fstab, crypttab) = (lines("/etc/fstab"), lines("/etc/crypttab"));
+        let (fstab, crypttab) = (self.systemd_text("/etc/fstab"), self.systemd_text("/etc/crypttab"));
         let word = |line: &'_ str, index| line.split_whitespace().nth(index).map(str::to_owned);
         let asked = fstab.lines().any(|line| line.starts_with("/dev/mapper/stead-swap none swap"));
         let entry = crypttab.lines().find(|line| line.starts_with("stead-swap "));

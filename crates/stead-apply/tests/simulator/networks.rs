@@ -73,6 +73,7 @@ impl Node {
 
     /// What a unit's start or stop means to networks.
     pub(crate) fn network_unit(&mut self, unit: &str, starts: bool) {
+        self.publish();
         let files = self.files();
         match (unit, starts) {
             (NETWORKD, true) => self.networks.restart(&files),
@@ -116,7 +117,8 @@ impl Node {
     pub(crate) fn network_command(&mut self, program: Program, words: &[&str], cut: Cut) -> Option<Ended> {
         let files = self.files();
         // Each is done at once, or isn't.
-        if cut == Cut::Half {
+        let own = [Program::Ifdown, Program::Ifup, Program::Ip, Program::OvsVsctl, Program::Networkctl];
+        if cut == Cut::Half && own.contains(&program) {
             return Some(Ok(()));
         }
         let ended = match (program, words) {

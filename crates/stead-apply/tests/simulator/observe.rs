@@ -63,7 +63,15 @@ impl Node {
             ovs: Known::Is(self.ovs()),
             routing: Known::Is(self.routing()),
             firewall: Known::Is(self.networks.firewall.clone()),
-            disks: Known::Is(Vec::new()),
+            tang: Known::Is(Some(self.drives.tang.clone())),
+            pools: Known::Is(self.drives.pools.clone()),
+            headers: Known::Is(if self.boot.mounted {
+                self.drives.kept.clone()
+            } else {
+                std::collections::BTreeMap::new()
+            }),
+            vacated: Known::Is(self.disk.vacated.intersection(&self.disk.unfinished).cloned().collect()),
+            disks: Known::Is(self.drives.tell(self.boot.mounted)),
         }
     }
 
@@ -115,6 +123,9 @@ impl Node {
             let there = !self.boot.swaps.is_empty();
             let enablement = if there { Enablement::Other } else { Enablement::Absent };
             return Unit { enablement, activity: if there { Activity::Active } else { Activity::Inactive } };
+        }
+        if let Some(activity) = self.drive_unit(unit) {
+            return Unit { enablement: Enablement::Other, activity };
         }
         Unit {
             enablement: self.disk.units.get(unit).copied().unwrap_or(if self.has_unit_file(unit) {

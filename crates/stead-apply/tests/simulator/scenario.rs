@@ -7,29 +7,39 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use stead_apply::drive::{self, Applied, NotApplied, Order, Verdict};
+use stead_apply::generation;
 use stead_apply::reach::{Link, Reach};
-use stead_apply::secrets::Secret;
+use stead_apply::secrets::{Sealed, Secret};
 use stead_node::protocol::{Answer, Kept, Request, Role};
 use stead_plan::generation::{Ancestor, Generation};
 use stead_plan::inventory::{Inventory, Observation, PackageState, Questions, Timestamp};
-use stead_plan::op::Op;
+use stead_plan::op::{Command, Op};
 use stead_plan::plan::Plan;
 use stead_plan::step::StepId;
-use stead_spec::units::{NodeName, Sha256};
+use stead_spec::units::{ClusterId, NodeName, Sha256};
 use tokio::sync::watch;
 
 use crate::model::{Disk, Entry};
-use crate::observe::digest;
 use crate::world::{Done, Fault, Shared, SimLink, SimReach, What, World, is_steads_own, run_all};
 
 /// How many applies without faults may be needed: one that does it, and one for what the first could not yet do.
 const CLEAN: usize = 3;
 
 /// What is sealed.
-pub(crate) const SECRETS: [(&str, &str); 1] = [("core/ospf", "abcdefghijkmnpqr")];
+pub(crate) const SECRETS: [(&str, &str); 4] = [
+    ("core/ospf", "abcdefghijkmnpqr"),
+    ("disk/ata-EXAMPLE_SSD_1TB_S1", "the key of the first disk"),
+    ("disk/ata-EXAMPLE_SSD_1TB_S2", "the key of the second disk"),
+    ("disk/ata-EXAMPLE_SSD_1TB_S3", "the key of the third disk"),
+];
 
 /// Who plans.
 pub(crate) trait Planner {
+    fn cluster(&self) -> ClusterId;
+    /// Whether the disks of the file are encrypted in the end.
+    fn encrypts(&self) -> bool {
+        false
+    }
     fn nodes(&self) -> Vec<NodeName>;
     /// Whether daemons must have read what their files say, however the run was cut.
     fn restarts_always(&self) -> bool;
@@ -203,7 +213,7 @@ fn what(rng: &mut fastrand::Rng) -> What {
 
 fn texts(planner: &dyn Planner, variant: usize) -> Texts {
     let text = planner.text(variant);
-    Texts { variant, digest: digest(&text), text, ancestors: Vec::new() }
+    Texts { variant, digest: generation::digest(&text, ""), text, ancestors: Vec::new() }
 }
 
 /// Without faults, a few applies do it, and after them nothing is left to do.
@@ -216,8 +226,12 @@ fn converge(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, appli
         run_all(world, vec![alone]);
         untouched(world)?;
         match round.take() {
-            Some(Round::Nothing) if planner.restarts_always() => return settled(world),
-            Some(Round::Nothing) => return Ok(()),
+            Some(Round::Nothing) => {
+                if planner.encrypts() {
+                    encrypted(world)?;
+                }
+                return if planner.restarts_always() { settled(world) } else { Ok(()) };
+            }
             Some(round) => rounds.push(round),
             None => return Err("an apply without faults didn't end".to_owned()),
         }
@@ -246,7 +260,7 @@ async fn session(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, 
         let at = Timestamp(i64::from(world.borrow().tick));
         let (by, stead) = (reach.who.clone(), "0.1.0".to_owned());
         let generation = Generation { number: keep.number, digest: keep.digest.clone(), at, by, stead, format: 1 };
-        Kept { generation, file: texts.text.clone(), secrets: String::new() }
+        Kept { generation, file: texts.text.clone(), secrets: Sealed::new(planner.cluster()).text() }
     });
     let (_sender, stop) = watch::channel(false);
     let secrets = SECRETS.map(|(name, secret)| (name.to_owned(), Secret::from(secret.to_owned()))).into();
@@ -272,11 +286,14 @@ async fn session(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, 
 /// What is to be done, as the node is told it.
 fn in_clear(op: &Op) -> Op {
     let mut op = op.clone();
-    if let Op::Write(write) = &mut op {
-        for wanted in std::mem::take(&mut write.secrets) {
-            let (_, secret) = SECRETS.into_iter().find(|(name, _)| *name == wanted.name).unwrap_or_default();
-            write.text = wanted.put_into(&write.text, secret);
-        }
+    let (text, secrets) = match &mut op {
+        Op::Write(write) => (&mut write.text, &mut write.secrets),
+        Op::Run(Command { stdin: Some(stdin), .. }) => (&mut stdin.text, &mut stdin.secrets),
+        _ => return op,
+    };
+    for wanted in std::mem::take(secrets) {
+        let (_, secret) = SECRETS.into_iter().find(|(name, _)| *name == wanted.name).unwrap_or_default();
+        *text = wanted.put_into(text, secret);
     }
     op
 }
@@ -327,6 +344,13 @@ fn shuffle(plan: &mut Plan, world: &Shared) {
     }
 }
 
+/// Each disk of the file opens by its sealed key, and is open.
+fn encrypted(world: &Shared) -> Result<(), String> {
+    let world = world.borrow();
+    let mut places = world.places.iter();
+    places.try_for_each(|(name, place)| place.node.drives_are_whole(&SECRETS).map_err(|why| format!("{name}: {why}")))
+}
+
 /// What is whole, and not only looks so.
 fn settled(world: &Shared) -> Result<(), String> {
     for (name, place) in &world.borrow().places {
@@ -341,6 +365,9 @@ fn settled(world: &Shared) -> Result<(), String> {
 /// What people put on the nodes is as they put it, or lies where replaced files are kept.
 fn untouched(world: &Shared) -> Result<(), String> {
     for (name, place) in &world.borrow().places {
+        if !place.node.drives.all.iter().any(|drive| drive.other.as_deref() == Some("ext4") && drive.header.is_none()) {
+            return Err(format!("{name}: somebody's drive is not as they had it"));
+        }
         compare(&place.theirs, &place.node.disk).map_err(|what| format!("{name}: {what} is not as people put it"))?;
     }
     Ok(())

@@ -101,7 +101,10 @@ fn inventory() -> Value {
         "swaps",
         "watchdogs",
     ];
-    for key in known.into_iter().chain(["nics", "routes", "ovs", "routing", "firewall", "disks"]) {
+    for key in known
+        .into_iter()
+        .chain(["nics", "routes", "ovs", "routing", "firewall", "disks", "tang", "pools", "headers", "vacated"])
+    {
         inventory[key] = unknown.clone();
     }
     inventory

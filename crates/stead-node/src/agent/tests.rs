@@ -58,6 +58,10 @@ fn inventory() -> NodeInventory {
         ovs: Known::Unknown(unknown()),
         routing: Known::Unknown(unknown()),
         firewall: Known::Unknown(unknown()),
+        tang: Known::Is(None),
+        pools: Known::Is(BTreeMap::new()),
+        headers: Known::Is(BTreeMap::new()),
+        vacated: Known::Is(std::collections::BTreeSet::new()),
         disks: Known::Unknown(unknown()),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use serde::Deserialize;
-use stead_plan::disks::{BlockDevice, Disk};
+use stead_plan::disks::{BlockDevice, Content, Disk};
 use stead_plan::inventory::Known;
 use stead_plan::op::{Command, Program};
 use stead_spec::Bytes;
@@ -99,6 +99,8 @@ impl Line {
             transport: self.tran,
             mounts: self.mountpoints.into_iter().flatten().map(Utf8PathBuf::from).collect(),
             holders: Known::Is(Vec::new()),
+            content: self.fstype.map(|kind| Content { kind, label: self.label, uuid: self.uuid }),
+            luks: None,
             children: self.children.into_iter().map(Self::device).collect(),
             signatures: None,
             blkid: None,

@@ -11,7 +11,7 @@ use stead_plan::disks::Disk;
 use stead_plan::inventory::{Clock, Known, NodeInventory, Questions};
 use stead_plan::op::Command;
 
-use crate::disks::{blank, lsblk};
+use crate::disks::{blank, lsblk, luks, pools, tang};
 use crate::exec::{RunError, Runner};
 use crate::host::accounts::Accounts;
 use crate::host::{packages, swaps, sysctl, system, units, updates};
@@ -29,13 +29,16 @@ pub async fn observe(questions: &Questions, runner: &Runner) -> NodeInventory {
     Box::pin(observe_at(&Place::node(), questions, runner)).await
 }
 
+/// What a program that always works never says.
+const NEVER: &str = "\0";
+
 /// As [`observe`], with the files of a copied tree; programs look at the system even so.
 async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> NodeInventory {
     let native = system::architecture();
     let updates = questions.updates.then(|| ask(runner, updates::command(), |text| updates::parse(text, &native)));
     let units = units::command(&questions.units);
     let units = units.map(|command| ask(runner, command, |text| units::parse(text, &questions.units)));
-    let (packages, updates, units, nics, routes, ovs, routing, firewall, synchronised, disks) = tokio::join!(
+    let (packages, updates, units, nics, routes, ovs, routing, firewall, synchronised, pools, disks) = tokio::join!(
         ask(runner, packages::command(), |text| packages::parse(text, &native)),
         OptionFuture::from(updates),
         OptionFuture::from(units),
@@ -45,6 +48,7 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         ask_if_there(runner, routing::command(), routing::NOT_RUNNING, routing::parse),
         ask_if_there(runner, firewall::command(), firewall::NOT_THERE, firewall::parse),
         ask(runner, system::clock_command(), system::clock),
+        ask_if_there(runner, pools::command(), NEVER, pools::parse),
         Box::pin(disks(place, questions, runner)),
     );
     let accounts = accounts(place);
@@ -69,6 +73,10 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         ovs: ovs.into(),
         routing: routing.into(),
         firewall: firewall.into(),
+        tang: tang::look(place).into(),
+        pools: pools.map(Option::unwrap_or_default).into(),
+        headers: if questions.headers { luks::kept(place) } else { Ok(BTreeMap::new()) }.into(),
+        vacated: unfinished::all_vacated(place).map_err(|error| why(&error)).into(),
         disks: disks.into(),
         // Last, since it ages.
         clock: Clock { ahead: now().0, uncertainty: 0, synchronised: synchronised.into() },
@@ -103,10 +111,20 @@ async fn ask_if_there<T>(
 
 async fn disks(place: &Place, questions: &Questions, runner: &Runner) -> Result<Vec<Disk>, String> {
     let mut disks = ask(runner, lsblk::command(), |text| lsblk::look(text, place)).await?;
-    if questions.blank_test {
-        join_all(disks.iter_mut().map(|disk| blank::test(disk, place, runner))).await;
-    }
+    join_all(disks.iter_mut().map(|disk| content(disk, place, questions, runner))).await;
     Ok(disks)
+}
+
+/// What is on a disk, as far as it was asked for.
+async fn content(disk: &mut Disk, place: &Place, questions: &Questions, runner: &Runner) {
+    let is_data = questions.data_disks.iter().any(|id| disk.is(id));
+    if is_data {
+        luks::look(disk, place, runner).await;
+    }
+    let is_ours = matches!(&disk.luks, Some(Known::Is(luks)) if luks.token.is_some() && !luks.keyslots.is_empty());
+    if questions.blank_test || (is_data && !is_ours) {
+        blank::test(disk, place, runner).await;
+    }
 }
 
 fn accounts(place: &Place) -> Result<Accounts, String> {

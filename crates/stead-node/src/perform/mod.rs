@@ -4,11 +4,12 @@ mod write;
 
 use camino::Utf8PathBuf;
 use stead_plan::inventory::Mode;
-use stead_plan::op::{Command, Op, OutputKind, Write};
+use stead_plan::op::{Argument, Command, Op, OutputKind, Vacant, Write};
 use stead_plan::step::{Outcome, StepId};
 use stead_spec::units::Thumbprint;
 use stead_spec::words::quote;
 
+use crate::disks::vacant::prove;
 use crate::exec::{RunError, Runner};
 use crate::files::FileError;
 use crate::place::Place;
@@ -116,6 +117,19 @@ async fn perform_ops(
                 let (place, path, mode) = (place.clone(), path.clone(), *mode);
                 blocking(move || write::folder(&place, &path, mode)).await
             }
+            Op::Vacant(wanted) => vacant(wanted, &job.step, place, runner).await,
+            Op::Take { path, output } => {
+                let (place, path) = (place.clone(), path.clone());
+                let taken = blocking(move || write::take(&place, &path)).await;
+                taken.map(|content| outputs.push((*output, content))).map(|()| false)
+            }
+            Op::Place { path, content } => match content {
+                Argument::Text(content) => {
+                    let (place, path, content) = (place.clone(), path.clone(), content.clone());
+                    blocking(move || write::place(&place, &path, &content)).await
+                }
+                Argument::Output(_) | Argument::Filled(_) => Err(OpError::Unknown(path.clone())),
+            },
         };
         match did {
             Ok(did) => changed |= did,
@@ -140,6 +154,12 @@ enum OpError {
     Overtaken(Utf8PathBuf),
     #[error("`{command}` should tell a {kind}: {why}")]
     Output { command: String, kind: &'static str, why: String },
+    #[error("not formatted: {0}")]
+    NotVacant(String),
+    #[error("what is to be placed at {0} is not known: a mistake of stead's")]
+    Unknown(Utf8PathBuf),
+    #[error("what is to be placed at {0} is no base64: a mistake of stead's")]
+    NoBase64(Utf8PathBuf),
     #[error("the thread that wrote it broke: {0}")]
     Thread(tokio::task::JoinError),
 }
@@ -161,15 +181,26 @@ impl OpError {
 fn shown(op: &Op) -> String {
     match op {
         Op::Run(command) => command.to_string(),
-        Op::Write(Write { path, .. }) => format!("write {path}"),
+        Op::Write(Write { path, .. }) | Op::Place { path, .. } => format!("write {path}"),
         Op::Link { path, target } => format!("ln -sfn {} {}", quote(target.as_str()), quote(path.as_str())),
         Op::Folder { path, mode: Mode(mode) } => format!("mkdir -p -m {mode:04o} {}", quote(path.as_str())),
+        Op::Vacant(wanted) => format!("look once more {wanted}"),
+        Op::Take { path, .. } => format!("take {path}"),
     }
+}
+
+/// Proves that a disk may be formatted, and notes that this begins.
+async fn vacant(wanted: &Vacant, step: &StepId, place: &Place, runner: &Runner) -> Result<bool, OpError> {
+    prove(wanted, place, runner).await.map_err(OpError::NotVacant)?;
+    let (place, step) = (place.clone(), step.clone());
+    blocking(move || Ok(unfinished::vacated(&place, &step)?)).await?;
+    Ok(false)
 }
 
 /// Runs a program; whether it changed something.
 async fn run(command: &Command, runner: &Runner, outputs: &mut Vec<(OutputKind, String)>) -> Result<bool, OpError> {
-    let output = runner.run(command).await?;
+    let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_bytes());
+    let output = runner.run_with(command, stdin).await?;
     let already = output.status.is_some_and(|status| command.already.contains(&status));
     if output.status != Some(0) && !already {
         return Err(Runner::failed(command, &output).into());
@@ -182,10 +213,13 @@ async fn run(command: &Command, runner: &Runner, outputs: &mut Vec<(OutputKind, 
 
 /// What a program found out, if it is of that kind.
 fn valid(kind: OutputKind, command: &Command, text: &str) -> Result<String, OpError> {
+    let bad = |kind, why: String| OpError::Output { command: command.to_string(), kind, why };
     match kind {
-        OutputKind::Thumbprint => text.parse().map(|thumbprint: Thumbprint| thumbprint.to_string()).map_err(|error| {
-            OpError::Output { command: command.to_string(), kind: "thumbprint", why: error.to_string() }
-        }),
+        OutputKind::Thumbprint => {
+            let thumbprint = text.parse::<Thumbprint>().map_err(|error| bad("thumbprint", error.to_string()))?;
+            Ok(thumbprint.to_string())
+        }
+        OutputKind::Header => Err(bad("header", "it is taken from a file".to_owned())),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use camino::{Utf8Path, Utf8PathBuf};
 use stead_plan::MARK;
 use stead_plan::inventory::{Mode, sha256};
@@ -114,6 +116,39 @@ pub(super) fn folder(place: &Place, path: &Utf8Path, mode: Mode) -> Result<bool,
     let permissions = fs::Permissions::from_mode(mode.0.into());
     fs::set_permissions(&at, permissions).map_err(FileError::of("set the permissions of", &at))?;
     sync_folder(&at)?;
+    Ok(true)
+}
+
+/// The largest file that is taken: a LUKS2 header can have four megabytes of metadata, twice, and as much of keys.
+const LARGEST: u64 = 12 << 20;
+
+/// A file's content in base64; the file goes.
+pub(super) fn take(place: &Place, path: &Utf8Path) -> Result<String, OpError> {
+    let at = place.at(path);
+    let there = fs::metadata(&at).map_err(FileError::of("look at", &at))?;
+    if there.len() > LARGEST {
+        return Err(OpError::InTheWay { path: path.to_string(), what: "a file that is too large" });
+    }
+    let content = fs::read(&at).map_err(FileError::of("read", &at))?;
+    remove(&at)?;
+    Ok(STANDARD.encode(content))
+}
+
+/// Writes a file that only root reads, from base64; whether it was another one before.
+pub(super) fn place(place: &Place, path: &Utf8Path, content: &str) -> Result<bool, OpError> {
+    let at = place.at(path);
+    let content = STANDARD.decode(content).map_err(|_| OpError::NoBase64(path.to_owned()))?;
+    if let Some(there) = look_at(&at)?
+        && there.is_file()
+        && has(&at, &there, &content)?
+    {
+        return Ok(false);
+    }
+    create_folder(parent(&at), 0o700)?;
+    let beside = beside(&at);
+    remove(&beside)?;
+    write_new(&beside, &content, Look { mode: 0o600, owner: place.owner() })?;
+    replace(&beside, &at)?;
     Ok(true)
 }
 

@@ -106,7 +106,7 @@ pub(super) fn hosts_lines(spec: &Spec, addresses: &Addresses) -> String {
 pub(super) fn hosts(plan: &mut NodePlan<'_, '_>, lines: &str) -> Result<(), Hidden> {
     let file = plan.users_file(HOSTS)?;
     let hostname = plan.seen.hostname.as_result().map_err(|why| Hidden::new("its hostname", why))?;
-    let text = without_loopback(file.text, &[hostname, plan.node.name.as_ref()]);
+    let text = without_loopback(&file.text, &[hostname, plan.node.name.as_ref()]);
     let text = NODES.put(&text, lines).map_err(|why| Hidden::new(HOSTS, why))?;
     let mut step = plan.draft("hosts", "name the nodes in /etc/hosts");
     step.file(&file.with(text))?;

@@ -21,6 +21,7 @@ use crate::plan::planner::Planner;
 use crate::step::Layer;
 use addresses::Addresses;
 pub(crate) use clock::{Clocks, span};
+pub(crate) use packages::installs;
 
 /// What a node must be asked for this layer.
 pub(crate) fn questions(spec: &Spec, _node: &Node, out: &mut Questions) {
@@ -72,8 +73,7 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
 fn not_built(planner: &mut Planner<'_>) {
     let spec = planner.spec;
     let asked = Layer::ALL.into_iter().filter(|layer| match layer {
-        Layer::Host | Layer::Network => false,
-        Layer::Disks => true,
+        Layer::Host | Layer::Network | Layer::Disks => false,
         Layer::Volumes => !spec.volumes().is_empty(),
         Layer::Machines => !spec.machines().is_empty(),
         Layer::Router => spec.router().is_some(),
@@ -82,5 +82,8 @@ fn not_built(planner: &mut Planner<'_>) {
     });
     let asked: Vec<String> = asked.map(|layer| layer.to_string()).collect();
     let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-    planner.note(format!("not yet built by this version, though the file asks for it: {}", crate::plan::list(&asked)));
+    if !asked.is_empty() {
+        planner
+            .note(format!("not yet built by this version, though the file asks for it: {}", crate::plan::list(&asked)));
+    }
 }

@@ -9,18 +9,19 @@ use stead_spec::units::Suite;
 use super::clock::Clocks;
 use crate::held;
 use crate::inventory::{Activity, Enablement, NodeInventory, PackageState, Questions};
-use crate::network;
 use crate::op::Program;
 use crate::plan::list;
 use crate::plan::planner::{Hidden, Managed, NodePlan, PACKAGES, header, look};
 use crate::release;
 use crate::step::About;
+use crate::{disks, network};
 
 /// What the nodes need for this layer on each release.
 const NEEDED: [&str; 7] = ["chrony", "ethtool", "nftables", "smartmontools", "sudo", "tzdata", "unattended-upgrades"];
 
 /// Units that start when their package is installed, before stead has configured them: the unit, and its package.
-const STARTS: [(&str, &str); 2] = [(super::time::UNIT, "chrony"), (SMARTD, "smartmontools")];
+const STARTS: [(&str, &str); 3] =
+    [(super::time::UNIT, "chrony"), (SMARTD, "smartmontools"), (disks::TANG_UNIT, "tang")];
 
 /// Debian's name for smartd's unit on both releases.
 const SMARTD: &str = "smartmontools.service";
@@ -45,6 +46,7 @@ pub(super) fn questions(out: &mut Questions) {
 fn needed<'s>(spec: &'s Spec, node: &Node, suite: Suite) -> BTreeSet<&'s str> {
     let mut needed: BTreeSet<&str> = NEEDED.into();
     needed.extend(network::packages(spec, node));
+    needed.extend(disks::packages(suite, node));
     needed.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     if spec.host().swap.is_some() {
         needed.extend(release::cryptsetup(suite));
@@ -72,7 +74,7 @@ pub(super) fn sources(plan: &mut NodePlan<'_, '_>, packages: &str) -> Result<(),
 }
 
 /// Whether a package is to be installed, or its installation finished.
-pub(super) fn installs(seen: &NodeInventory, package: &str) -> Result<bool, Hidden> {
+pub(crate) fn installs(seen: &NodeInventory, package: &str) -> Result<bool, Hidden> {
     let packages = seen.packages.as_result().map_err(|why| Hidden::new("what is installed", why))?;
     Ok(packages.get(package).is_none_or(|package| package.state != PackageState::Installed))
 }

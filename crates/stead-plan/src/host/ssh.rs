@@ -21,11 +21,11 @@ pub(super) fn questions(out: &mut Questions) {
 
 pub(super) fn ssh(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let main = plan.users_file(MAIN)?.text;
-    if !settings(main).any(|(key, value)| key.eq_ignore_ascii_case("Include") && value.contains("sshd_config.d/")) {
+    if !settings(&main).any(|(key, value)| key.eq_ignore_ascii_case("Include") && value.contains("sshd_config.d/")) {
         plan.note(format!("{MAIN} doesn't include /etc/ssh/sshd_config.d/*.conf, so sshd won't read the admins' keys"));
     }
     // sshd takes the first word on this: whoever comes in by files that the node names itself still has to.
-    let own = settings(main).find(|(key, _)| key.eq_ignore_ascii_case("AuthorizedKeysFile"));
+    let own = settings(&main).find(|(key, _)| key.eq_ignore_ascii_case("AuthorizedKeysFile"));
     let own = own.map(|(_, value)| value.split_whitespace().filter(|file| *file != "none" && !USUAL.contains(file)));
     let admins = format!("{KEYS}/%u");
     let mut files = USUAL.to_vec();

@@ -54,7 +54,7 @@ pub(super) fn swap(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let mut written = false;
     for (path, line) in [(CRYPTTAB, CRYPTTAB_LINE), (FSTAB, FSTAB_LINE)] {
         let file = plan.users_file(path)?;
-        let text = BLOCK.put(file.text, line).map_err(|why| Hidden::new(path, why))?;
+        let text = BLOCK.put(&file.text, line).map_err(|why| Hidden::new(path, why))?;
         let mut want = file.with(text);
         if path == CRYPTTAB && file.text.is_empty() && installs(plan.seen, "cryptsetup")? {
             // The package makes one that only explains itself.
@@ -93,7 +93,7 @@ fn in_clear(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
 }
 
 fn leftover(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
-    let is_in = |path| plan.users_file(path).map(|file| BLOCK.is_in(file.text));
+    let is_in = |path| plan.users_file(path).map(|file| BLOCK.is_in(&file.text));
     if is_in(FSTAB)? || is_in(CRYPTTAB)? {
         let remove = format!(
             "systemctl stop '{SWAP}' '{CRYPT}'; rm {IMAGE}; sed -i '/^# Managed by stead: swap, from here/,/^# Managed by \

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use stead_spec::Bytes;
 use stead_spec::units::DiskId;
 
-use super::blank::{Taken, blank};
 use super::text::{plain, size};
 use crate::disks::Disk;
+use crate::disks::blank::{Taken, blank};
 use crate::host::facts::Swap;
 use crate::inventory::Known;
 

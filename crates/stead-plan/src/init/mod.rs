@@ -3,7 +3,6 @@
 //! What a person should decide, the file says beside the line; what is missing in it stands in
 //! [`remarks`](Draft::remarks), too. It never names a disk that isn't provably blank, but in comments.
 
-mod blank;
 mod disks;
 mod heard;
 mod names;
@@ -26,6 +25,7 @@ use switches::is_hardware;
 pub use heard::{Heard, Link, Probed};
 pub use names::names;
 pub use switches::{Cabling, Port, SwitchGroup, switches};
+pub(crate) use text::{plain, size};
 
 /// What was found, and what only the person who asks can know.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use stead_spec::Bytes;
 const LONGEST: usize = 400;
 
 /// Words that were found somewhere, for one line of a comment: without control characters, and not endless.
-pub(super) fn plain(words: &str) -> String {
+pub(crate) fn plain(words: &str) -> String {
     let shown = |c: char| {
         if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             ' '
@@ -37,7 +37,7 @@ pub(super) fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String 
 }
 
 /// A size for people: `931.5 GiB`.
-pub(super) fn size(bytes: Bytes) -> String {
+pub(crate) fn size(bytes: Bytes) -> String {
     const UNITS: [(&str, u32); 3] = [("TiB", 40), ("GiB", 30), ("MiB", 20)];
     let (unit, shift) = UNITS.into_iter().find(|(_, shift)| bytes.get() >> shift > 0).unwrap_or(("MiB", 20));
     let tenths = (u128::from(bytes.get()) * 10) >> shift;

@@ -13,7 +13,7 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use stead_spec::units::NodeName;
 
-use crate::disks::Disk;
+use crate::disks::{Disk, HeaderState, Pool, Tang};
 use crate::generation::{Generation, Stamp};
 use crate::host::facts::{Swap, User};
 use crate::network::facts::{Nic, Ovs, Route, Routing};
@@ -88,6 +88,14 @@ pub struct NodeInventory {
     pub routing: Known<Option<Routing>>,
     /// stead's own table of nftables, as `nft -s list table inet stead` prints it. `None`: there is none.
     pub firewall: Known<Option<String>>,
+    /// The keys of its tang. `None`: there is no folder for them.
+    pub tang: Known<Option<Tang>>,
+    /// LVM's volume groups, by name. Empty where LVM isn't installed.
+    pub pools: Known<BTreeMap<String, Pool>>,
+    /// The backups of other nodes' headers that it keeps, by their files' names.
+    pub headers: Known<BTreeMap<String, HeaderState>>,
+    /// Steps that have begun to format a disk, after it was proved that they may, and have not ended well.
+    pub vacated: Known<BTreeSet<StepId>>,
     /// Disks, with everything the blank test needs where [`Questions::blank_test`] asked.
     pub disks: Known<Vec<Disk>>,
 }

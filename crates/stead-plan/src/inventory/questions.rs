@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
+use stead_spec::units::DiskId;
 
 /// What a node is asked to look at, beside what it always tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,10 @@ pub struct Questions {
     pub sysctl: BTreeSet<String>,
     /// What apt would update. It takes apt a second or two, so only where somebody wants to know.
     pub updates: bool,
-    /// Whether disks are blank. It reads from each disk, so only where a disk may be formatted or shown.
+    /// Whether disks are blank. It reads from each disk, so only where all disks are shown.
     pub blank_test: bool,
+    /// Of these disks, what their LUKS headers say; of those that have none of stead's, whether they are blank.
+    pub data_disks: BTreeSet<DiskId>,
+    /// Which headers of other nodes' disks it keeps.
+    pub headers: bool,
 }

@@ -150,7 +150,7 @@ fn take_over(plan: &NodePlan<'_, '_>, layout: &Layout<'_>, step: &mut Draft<'_>)
     for path in interfaces::FILES {
         // One that isn't there, or no text, configures nothing.
         let Ok(file) = plan.users_file(path) else { continue };
-        let Some((text, found)) = interfaces::without(file.text, &names) else { continue };
+        let Some((text, found)) = interfaces::without(&file.text, &names) else { continue };
         let lines = "# Lines with `#stead:` are of NICs that systemd-networkd has now, by the cluster file.\n";
         let text = BLOCK.put(&text, lines).map_err(|why| Hidden::new(path, why))?;
         taken.extend(found.iter().map(|name| (*name).to_owned()));

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 
 use super::{Block, Plan};
 use crate::MARK;
-use crate::op::{Argument, Command, Op, OutputKind, Write};
+use crate::op::{Argument, Command, Op, OutputKind, OutputRef, Write};
 use crate::step::{Guard, Step, StepId};
 
 /// A promise that a plan breaks.
@@ -61,21 +61,14 @@ pub fn lint(plan: &Plan) -> Vec<Breach> {
         for op in &step.ops {
             one(op, step, &given, &mut wrong);
         }
+        formats(step, &mut wrong);
         if let Some(guard) = &step.guard {
             way_back(guard, step, &given, &mut wrong);
         }
-        given.extend(outputs(step).map(|kind| (&step.id, kind)));
+        given.extend(step.outputs().map(|kind| (&step.id, kind)));
         done.insert(&step.id);
     }
     found
-}
-
-/// What a step finds out for later ones.
-fn outputs(step: &Step) -> impl Iterator<Item = OutputKind> {
-    step.ops.iter().filter_map(|op| match op {
-        Op::Run(command) => command.output,
-        _ => None,
-    })
 }
 
 fn one(op: &Op, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mut impl FnMut(String)) {
@@ -91,6 +84,36 @@ fn one(op: &Op, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mu
             }
         }
         Op::Link { path, .. } | Op::Folder { path, .. } => place(path, wrong),
+        Op::Place { path, content } => {
+            place(path, wrong);
+            argument(content, step, given, wrong);
+        }
+        Op::Vacant(_) => {}
+        Op::Take { path, .. } => {
+            if plain(path, wrong) && !path.starts_with("/run") {
+                wrong(format!("takes {path}, which is no file on its way"));
+            }
+        }
+    }
+}
+
+/// Nothing is formatted that was not proved vacant in the same step.
+fn formats(step: &Step, wrong: &mut impl FnMut(String)) {
+    let mut vacant = std::collections::BTreeSet::new();
+    for op in &step.ops {
+        match op {
+            Op::Vacant(proof) => drop(vacant.insert(proof.disk.path())),
+            Op::Run(command) if command.formats() => {
+                let words = command.arguments.iter().filter_map(|word| match word {
+                    Argument::Text(text) => Some(text),
+                    _ => None,
+                });
+                if !words.into_iter().any(|word| vacant.contains(word)) {
+                    wrong(format!("runs `{command}`, and doesn't look before whether it may"));
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -118,14 +141,36 @@ fn command(of: &Command, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, w
     if of.timeout == 0 || of.timeout > LONGEST {
         wrong(format!("gives `{of}` {} seconds", of.timeout));
     }
-    for argument in &of.arguments {
-        let Argument::Output(output) = argument else { continue };
-        if !given.contains(&(&output.step, output.kind)) {
-            wrong(format!("wants {output}, which no step before it finds out"));
-        }
-        if !step.destroys.is_empty() {
+    for word in &of.arguments {
+        argument(word, step, given, wrong);
+        if let (Argument::Output(output), false) = (word, step.destroys.is_empty()) {
             wrong(format!("destroys, and {output} has a say in what"));
         }
+    }
+    for output in of.stdin.iter().flat_map(|stdin| &stdin.outputs) {
+        known(output, given, wrong);
+    }
+}
+
+fn argument(word: &Argument, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mut impl FnMut(String)) {
+    match word {
+        Argument::Text(_) => {}
+        Argument::Output(output) => known(output, given, wrong),
+        Argument::Filled(filled) => {
+            filled.outputs.iter().for_each(|output| known(output, given, wrong));
+            for secret in &filled.secrets {
+                wrong(format!(
+                    "of {} has the secret {} among its arguments, which every process sees",
+                    step.id.node, secret.name
+                ));
+            }
+        }
+    }
+}
+
+fn known(output: &OutputRef, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mut impl FnMut(String)) {
+    if !given.contains(&(&output.step, output.kind)) {
+        wrong(format!("wants {output}, which no step before it finds out"));
     }
 }
 

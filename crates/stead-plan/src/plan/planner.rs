@@ -7,12 +7,14 @@ use stead_spec::Spec;
 use stead_spec::host::Node;
 use stead_spec::units::{NodeName, Sha256, Suite};
 
-use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, diff, lint, order, standing};
+use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, Wishes, diff, lint, order, standing};
 use crate::MARK;
-use crate::inventory::{Activity, Enablement, FileState, Inventory, Mode, NodeInventory, Observation, Unit, sha256};
-use crate::op::{Command, Op, Program, Write};
+use crate::inventory::{
+    Activity, Enablement, File, FileState, Inventory, Mode, NodeInventory, Observation, Unit, sha256,
+};
+use crate::op::{Command, Op, OutputKind, Program, Write};
 use crate::secret::SecretRef;
-use crate::step::{About, Fact, Guard, Layer, Step, StepId};
+use crate::step::{About, Destruction, Fact, Guard, Layer, Step, StepId};
 
 /// A plan while it is made.
 ///
@@ -38,6 +40,7 @@ pub(crate) struct Planner<'a> {
     /// What is asked.
     pub(crate) spec: &'a Spec,
     sums: &'a BTreeMap<String, Sha256>,
+    wishes: &'a Wishes,
     /// What there is of the plan.
     pub(crate) plan: Plan,
     nodes: Vec<Planned<'a>>,
@@ -66,6 +69,8 @@ pub(crate) struct NodePlan<'p, 'a> {
     pub(crate) seen: &'a NodeInventory,
     /// Its Debian.
     pub(crate) suite: Suite,
+    /// What is wished for once.
+    pub(crate) wishes: &'a Wishes,
     sums: &'a BTreeMap<String, Sha256>,
     layer: Layer,
     plan: &'p mut Plan,
@@ -89,15 +94,18 @@ pub(crate) struct Managed {
     pub(crate) checked_by: Option<Command>,
     /// See [`Write::made_from`].
     pub(crate) made_from: Option<Sha256>,
+    /// The step of this plan that writes the file before, and what it then holds.
+    pub(crate) written_by: Option<(StepId, String)>,
 }
 
 /// A file that is the user's, and in which stead has a block.
-pub(crate) struct UsersFile<'a> {
-    path: &'a str,
-    /// What is in it; nothing if it isn't there.
-    pub(crate) text: &'a str,
+pub(crate) struct UsersFile {
+    path: String,
+    /// What is in it, or will be by what is planned so far; nothing if it isn't there.
+    pub(crate) text: String,
     mode: Mode,
     sum: Sha256,
+    written_by: Option<StepId>,
 }
 
 /// A step while it is made.
@@ -131,7 +139,7 @@ pub(crate) fn header(sign: &str) -> String {
 
 impl<'a> Planner<'a> {
     /// With what must be known before any layer is planned: whose the nodes are, and who applied what last.
-    pub(crate) fn new(asked: &Asked<'a>, inventory: &'a Inventory) -> Self {
+    pub(crate) fn new(asked: &Asked<'a>, wishes: &'a Wishes, inventory: &'a Inventory) -> Self {
         let cluster = asked.spec.cluster();
         let mut plan = Plan {
             schema_version: SCHEMA_VERSION,
@@ -146,7 +154,7 @@ impl<'a> Planner<'a> {
             unknown: Vec::new(),
         };
         let nodes = standing::look(asked, inventory, &mut plan);
-        Self { spec: asked.spec, sums: asked.sums, plan, nodes }
+        Self { spec: asked.spec, sums: asked.sums, wishes, plan, nodes }
     }
 
     /// The nodes that can be planned for, by name.
@@ -156,8 +164,8 @@ impl<'a> Planner<'a> {
 
     /// A layer's part on a node.
     pub(crate) fn on(&mut self, layer: Layer, of: Planned<'a>) -> NodePlan<'_, 'a> {
-        let Self { spec, sums, .. } = *self;
-        NodePlan { spec, node: of.node, seen: of.seen, suite: of.suite, sums, layer, plan: &mut self.plan }
+        let Self { spec, sums, wishes, .. } = *self;
+        NodePlan { spec, node: of.node, seen: of.seen, suite: of.suite, wishes, sums, layer, plan: &mut self.plan }
     }
 
     /// Something to know about the cluster.
@@ -209,6 +217,28 @@ impl<'a> NodePlan<'_, 'a> {
     /// The name of a step of this layer on this node.
     pub(crate) fn id(&self, what: &str) -> StepId {
         StepId { layer: self.layer, node: self.node.name.clone(), what: what.to_owned() }
+    }
+
+    /// Whether this step is part of the plan by now.
+    pub(crate) fn has(&self, id: &StepId) -> bool {
+        self.plan.steps.iter().any(|step| step.id == *id)
+    }
+
+    /// Whether a step of the plan tells this to later ones.
+    pub(crate) fn tells(&self, id: &StepId, kind: OutputKind) -> bool {
+        let step = self.plan.steps.iter().find(|step| step.id == *id);
+        step.is_some_and(|step| step.outputs().any(|tells| tells == kind))
+    }
+
+    /// Those steps that there are by now, on all nodes.
+    pub(crate) fn steps_of(&self, wanted: impl Fn(&StepId) -> bool) -> Vec<StepId> {
+        self.plan.steps.iter().map(|step| &step.id).filter(|id| wanted(id)).cloned().collect()
+    }
+
+    /// Whether this node has begun a step of this layer that has not ended well.
+    pub(crate) fn is_unfinished(&self, what: &str) -> Result<bool, Hidden> {
+        let unfinished = self.seen.unfinished.as_result().map_err(|why| Hidden::new("what it has begun", why))?;
+        Ok(unfinished.contains(&self.id(what)))
     }
 
     /// A sealed secret for a text. One that the first apply will make has no sum yet.
@@ -263,11 +293,23 @@ impl<'a> NodePlan<'_, 'a> {
     }
 
     /// A file that is the user's.
-    pub(crate) fn users_file(&self, path: &'a str) -> Result<UsersFile<'a>, Hidden> {
+    pub(crate) fn users_file(&self, path: &str) -> Result<UsersFile, Hidden> {
+        let users = |text: &str, mode, sum, written_by| {
+            Ok(UsersFile { path: path.to_owned(), text: text.to_owned(), mode, sum, written_by })
+        };
+        let own = self.plan.steps.iter().rev().filter(|step| step.id.node == self.node.name);
+        let mut writes = own.flat_map(|step| step.ops.iter().map(move |op| (step, op)));
+        let written = writes.find_map(|(step, op)| match op {
+            Op::Write(write) if write.path == path => Some((step, write)),
+            _ => None,
+        });
+        if let Some((step, write)) = written {
+            return users(&write.text, write.mode, sha256(&write.text), Some(step.id.clone()));
+        }
         match state(self.seen, path)? {
-            FileState::Absent => Ok(UsersFile { path, text: "", mode: Mode(0o644), sum: sha256("") }),
+            FileState::Absent => users("", Mode(0o644), sha256(""), None),
             FileState::File(file) => match &file.text {
-                Some(text) => Ok(UsersFile { path, text, mode: file.mode, sum: file.sha256.clone() }),
+                Some(text) => users(text, file.mode, file.sha256.clone(), None),
                 None => Err(Hidden::new(path, "it is no text, too long, or others may not read it")),
             },
             _ => Err(Hidden::no_file(path)),
@@ -275,10 +317,11 @@ impl<'a> NodePlan<'_, 'a> {
     }
 }
 
-impl UsersFile<'_> {
+impl UsersFile {
     /// The file with another text, made from the one that it has.
     pub(crate) fn with(&self, text: String) -> Managed {
-        Managed { mode: self.mode, made_from: Some(self.sum.clone()), ..Managed::new(self.path, text) }
+        let written_by = self.written_by.clone().map(|step| (step, self.text.clone()));
+        Managed { mode: self.mode, made_from: Some(self.sum.clone()), written_by, ..Managed::new(&self.path, text) }
     }
 }
 
@@ -311,7 +354,7 @@ impl Draft<'_> {
         let path = |op: &Op| match op {
             Op::Write(write) => Some(write.path.clone()),
             Op::Link { path, .. } => Some(path.clone()),
-            Op::Run(_) | Op::Folder { .. } => None,
+            Op::Run(_) | Op::Folder { .. } | Op::Vacant(_) | Op::Take { .. } | Op::Place { .. } => None,
         };
         self.step.ops.iter().filter_map(path).collect()
     }
@@ -354,6 +397,11 @@ impl Draft<'_> {
         self.step.ops.push(op);
     }
 
+    /// Destroys this.
+    pub(crate) fn destroys(&mut self, what: Destruction) {
+        self.step.destroys.push(what);
+    }
+
     /// Comes after what all layers' packages are installed by.
     pub(crate) fn after_packages(&mut self) {
         let node = self.step.id.node.clone();
@@ -368,6 +416,13 @@ impl Draft<'_> {
     /// Comes after a step of the same layer on another node.
     pub(crate) fn after_on(&mut self, node: NodeName, what: &str) {
         self.step.after.insert(StepId { layer: self.step.id.layer, node, what: what.to_owned() });
+    }
+
+    /// Comes after any step.
+    pub(crate) fn after_step(&mut self, id: StepId) {
+        if id != self.step.id {
+            self.step.after.insert(id);
+        }
     }
 
     /// Is right only as long as this is so.
@@ -407,7 +462,12 @@ impl Draft<'_> {
     /// Writes a file, if it isn't so already. Whether it wasn't, or whoever reads it may not have been told: the step was
     /// begun, and cut.
     pub(crate) fn file(&mut self, want: &Managed) -> Result<bool, Hidden> {
-        let before = state(self.seen, &want.path)?;
+        let written = want.written_by.as_ref().map(|(step, text)| {
+            self.after_step(step.clone());
+            let (owner, sha256) = ("root:root".to_owned(), sha256(text));
+            FileState::File(File { mode: want.mode, owner, sha256, text: Some(text.clone()) })
+        });
+        let before = written.as_ref().map_or_else(|| state(self.seen, &want.path), Ok)?;
         let write = match before {
             FileState::Absent => {
                 self.why(format!("{} is not there", want.path));
@@ -441,7 +501,7 @@ impl Draft<'_> {
                 }
                 _ => self.step.why.extend(diff::lines("", &want.text)),
             }
-            let Managed { path, mode, text, secrets, checked_by, made_from } = want.clone();
+            let Managed { path, mode, text, secrets, checked_by, made_from, written_by: _ } = want.clone();
             self.step.ops.push(Op::Write(Write { path: path.into(), mode, text, secrets, checked_by, made_from }));
         }
         let cut = !write && self.seen.unfinished.get().is_some_and(|steps| steps.contains(&self.step.id));
@@ -471,6 +531,14 @@ pub(crate) fn seen<'a>(inventory: &'a Inventory, node: &NodeName) -> Result<&'a 
 impl Managed {
     /// A file that everybody may read.
     pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
-        Self { path: path.into(), mode: Mode(0o644), text, secrets: Vec::new(), checked_by: None, made_from: None }
+        Self {
+            path: path.into(),
+            mode: Mode(0o644),
+            text,
+            secrets: Vec::new(),
+            checked_by: None,
+            made_from: None,
+            written_by: None,
+        }
     }
 }

@@ -158,7 +158,7 @@ impl Page<'_> {
             }
             self.line(4, Tone::Title, &group.step.title);
             let lines = body(group.step, self.detail);
-            let of_the_kind = model.as_ref().filter(|(other, _)| other.step.id.what == group.step.id.what);
+            let of_the_kind = model.as_ref().filter(|(other, _)| other.step.id.kind() == group.step.id.kind());
             let short = of_the_kind.and_then(|(other, model)| as_on(other.nodes[0], model, &lines));
             for (indent, tone, line) in short.as_ref().unwrap_or(&lines) {
                 self.raw(*indent, *tone, line);
@@ -258,6 +258,9 @@ fn body(step: &Step, detail: Detail) -> Vec<Line> {
             }
             Op::Link { path, target } => lines.push(action("links", format!("{path} to {target}"))),
             Op::Folder { path, mode } => lines.push(action("makes", format!("{path}{}", permissions(*mode, 0o755)))),
+            Op::Vacant(proof) => lines.push(action("proves", proof.to_string())),
+            Op::Take { path, .. } => lines.push(action("takes", path.to_string())),
+            Op::Place { path, content } => lines.push(action("places", format!("{} as {path}", lines::word(content)))),
         }
     }
     if let Some(guard) = &step.guard {

@@ -3,6 +3,7 @@
 //! This is about health: what was broken, pulled out or switched off. What differs from the cluster file is the plan's,
 //! and only told here where something doesn't work for it. Each layer looks in a file of its own, and adds what it found.
 
+mod disks;
 mod host;
 mod network;
 pub(crate) mod render;
@@ -16,6 +17,7 @@ use stead_spec::units::{ClusterId, ClusterName, Interface, Mac, NodeName, Switch
 
 use crate::inventory::{Clock, Inventory, Timestamp};
 use crate::network::facts::Errors;
+pub use disks::{DiskState, DiskStatus};
 
 /// What [`Status::schema_version`] is.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -35,6 +37,8 @@ pub struct Status {
     pub findings: Vec<Finding>,
     /// All nodes of the file, by their numbers.
     pub nodes: Vec<NodeStatus>,
+    /// Who opens the disks, in a sentence.
+    pub unlock: String,
 }
 
 /// Something that is wrong.
@@ -71,6 +75,8 @@ pub struct NodeStatus {
     pub answer: Answer,
     /// What there is between it and each of its switches, by their numbers.
     pub links: Vec<LinkStatus>,
+    /// Its data disks, by their names.
+    pub disks: Vec<DiskStatus>,
 }
 
 /// What came of asking a node.
@@ -150,13 +156,15 @@ pub fn status(spec: &Spec, inventory: &Inventory) -> Status {
     nodes.sort_by_key(|node| node.number);
     let answers = host::look(spec, &nodes, inventory, &mut found);
     let links = network::look(spec, &answers, &mut found);
-    let nodes = answers.into_iter().zip(links).map(|(asked, links)| NodeStatus {
+    let disks = disks::look(spec, &answers, &mut found);
+    let nodes = answers.into_iter().zip(links).zip(disks).map(|((asked, links), disks)| NodeStatus {
         name: asked.node.name.clone(),
         answer: match asked.seen {
             Ok(seen) => Answer::Seen { release: seen.system.release.to_string(), clock: seen.clock.clone() },
             Err(why) => Answer::Silent(why),
         },
         links,
+        disks,
     });
     let nodes = nodes.collect();
     // Stable: what was found first explains what comes after.
@@ -168,6 +176,7 @@ pub fn status(spec: &Spec, inventory: &Inventory) -> Status {
         observed_at: inventory.observed_at,
         findings: found.list,
         nodes,
+        unlock: crate::disks::unlock::explain(spec).sentence,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use stead_spec::units::SwitchName;
 use stead_spec::words::count;
 
-use super::{Answer, Finding, LinkStatus, NodeStatus, Path, Severity, Status};
+use super::{Answer, DiskState, Finding, LinkStatus, NodeStatus, Path, Severity, Status};
 use crate::plan::{Tone, wrap_at};
 
 /// How many columns a line has at most.
@@ -21,12 +21,39 @@ impl Status {
         let mut page = Page::new(paint);
         page.findings(&self.summary(), &self.findings);
         page.table(self);
+        page.disks(self);
         page.text
     }
 
     /// The status in one line: `home: 3 nodes, 1 thing bad, 2 to look at`.
     pub fn summary(&self) -> String {
         summary(&format!("{}: {}", self.name, count(self.nodes.len(), "node")), &self.findings)
+    }
+}
+
+impl Page<'_> {
+    /// How many disks are open, and who opens them.
+    fn disks(&mut self, status: &Status) {
+        let all = status.nodes.iter().flat_map(|node| &node.disks);
+        let number = |state| all.clone().filter(|disk| disk.state == state).count();
+        let (open, total) = (number(DiskState::Open), all.clone().count());
+        let mut said = vec![format!("{open} of {total} open")];
+        let others = [
+            (DiskState::Closed, "closed"),
+            (DiskState::New, "not encrypted yet"),
+            (DiskState::Missing, "missing"),
+            (DiskState::Unknown, "unknown"),
+        ];
+        for (state, word) in others {
+            match number(state) {
+                0 => {}
+                some => said.push(format!("{some} {word}")),
+            }
+        }
+        self.text.push('\n');
+        let tone = if open == total { Tone::Calm } else { Tone::Caution };
+        self.line("disks: ", tone, &said.join(", "));
+        self.wrapped("  ", Tone::Reason, &status.unlock);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{About, Fact, StepId};
+use crate::disks::Disk;
 use crate::inventory::{
     Activity, Clock, Enablement, FileState, Inventory, Known, NodeInventory, Observation, Package, PackageState, Unit,
     sha256,
@@ -61,8 +62,38 @@ impl About {
                 Some(table) => summed(table, Clone::clone),
                 None => "none".to_owned(),
             }),
+            Self::Disk(id) => text(&node.disks, |disks| {
+                disks.iter().find(|disk| disk.is(id)).map_or_else(|| "absent".to_owned(), disk)
+            }),
+            Self::Tang => text(&node.tang, |tang| {
+                let tang = tang.clone().unwrap_or_default();
+                let names = tang.advertised.keys().chain(&tang.hidden).map(String::as_str);
+                names.collect::<Vec<_>>().join(" ")
+            }),
+            Self::Pool(name) => text(&node.pools, |pools| match pools.get(name) {
+                Some(pool) => {
+                    let volumes: Vec<_> = pool.volumes.keys().map(String::as_str).collect();
+                    format!("{}, volumes {}", pool.size, volumes.join(" "))
+                }
+                None => "absent".to_owned(),
+            }),
+            Self::Header(name) => text(&node.headers, |headers| match headers.get(name) {
+                Some(state) => format!("state {} of {}", state.epoch, state.uuid),
+                None => "absent".to_owned(),
+            }),
         }
     }
+}
+
+/// Which disk it is, and what is on it: a header by its number of changes, all else by the token of what is there.
+fn disk(disk: &Disk) -> String {
+    let holds = match &disk.luks {
+        Some(Known::Is(luks)) => format!("LUKS header {} of {}", luks.state.epoch, luks.state.uuid),
+        Some(Known::Unknown(why)) => why.clone(),
+        None => disk.wipe_token().map_or_else(|why| why, |token| format!("content {token}")),
+    };
+    let opened = disk.opened().map_or_else(|| "closed".to_owned(), |opened| format!("open as {}", opened.name));
+    format!("{}; {holds}; {opened}", disk.identity())
 }
 
 /// Something too long to be told, by its sum.
@@ -170,6 +201,10 @@ impl fmt::Display for About {
             Self::Bridge(name) => write!(f, "the bridge {name}"),
             Self::Routing => f.write_str("FRR's configuration"),
             Self::Firewall => f.write_str("stead's table of nftables"),
+            Self::Disk(id) => write!(f, "the disk {id}"),
+            Self::Tang => f.write_str("the keys of its tang"),
+            Self::Pool(name) => write!(f, "the volume group {name}"),
+            Self::Header(name) => write!(f, "the header {name}"),
         }
     }
 }

@@ -17,8 +17,10 @@ use stead_plan::plan::{Asked, Plan, plan, questions};
 use stead_spec::units::{Interface, NodeName, Sha256};
 use stead_spec::{Bytes, Spec};
 
+pub(crate) mod drives;
 mod engines;
 
+use drives::{Around, Drives};
 use engines::Networks;
 
 /// The cluster file that cases start from.
@@ -173,8 +175,21 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         ovs: Known::Is(None),
         routing: Known::Is(None),
         firewall: Known::Is(None),
-        disks: Known::Is(vec![os_disk(node.number.get())]),
+        tang: Known::Is(None),
+        pools: Known::Is(BTreeMap::new()),
+        headers: Known::Is(BTreeMap::new()),
+        vacated: Known::Is(BTreeSet::new()),
+        disks: Known::Is(
+            std::iter::once(os_disk(node.number.get())).chain(blank_drives(spec, name).tell(false)).collect(),
+        ),
     }
+}
+
+/// A node's data disks, as they come from the shop.
+pub(crate) fn blank_drives(spec: &Spec, name: &NodeName) -> Drives {
+    let ids = spec.nodes()[name].disks.keys().zip('b'..);
+    let drives = ids.map(|(id, letter)| drives::blank(id.as_ref(), &format!("sd{letter}")));
+    Drives { all: drives.collect(), node: name.to_string(), ..Drives::default() }
 }
 
 /// As the kernel has it.
@@ -205,6 +220,8 @@ fn os_disk(number: u8) -> Disk {
         removable: false,
         transport: Some("sata".to_owned()),
         mounts: Vec::new(),
+        content: None,
+        luks: None,
         holders: Known::Is(Vec::new()),
         children: vec![root],
         signatures: None,
@@ -216,7 +233,9 @@ fn os_disk(number: u8) -> Disk {
 
 /// The sums of sealed secrets.
 pub(crate) fn sums() -> BTreeMap<String, Sha256> {
-    [("core/ospf".to_owned(), sha256("abcdefghijkmnpqr"))].into()
+    let mut sums: BTreeMap<_, _> = [("core/ospf".to_owned(), sha256("abcdefghijkmnpqr"))].into();
+    sums.extend((1..=3).map(|number| (format!("disk/ata-EXAMPLE_SSD_1TB_S{number}"), sha256(number.to_string()))));
+    sums
 }
 
 /// Nodes as the planner wants them, with this generation: every file as the plan for fresh ones writes it, and
@@ -225,6 +244,10 @@ pub(crate) fn converged(toml: &str, release: &Release) -> Inventory {
     let (spec, digest) = spec(toml.as_bytes());
     let mut inventory = fresh(&spec, release);
     let plan = plan(&Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &sums() }, &inventory);
+    let all = all_drives(&spec, &plan);
+    for (name, drives) in all {
+        tell_drives(node(&mut inventory, name.as_ref()), &drives);
+    }
     for name in spec.nodes().keys() {
         settle(&spec, &digest, &plan, name, node(&mut inventory, name.as_ref()));
     }
@@ -262,6 +285,7 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     let mut wanted: Vec<&str> =
         vec!["chrony", "ethtool", "nftables", "smartmontools", "unattended-upgrades", "cryptsetup"];
     wanted.extend(["systemd-cryptsetup", "frr", "iputils-ping", "openvswitch-switch"]);
+    wanted.extend(["jose", "tang", "clevis", "clevis-luks", "clevis-systemd", "lvm2", "thin-provisioning-tools"]);
     wanted.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     packages.extend(wanted.into_iter().map(|name| (name.to_owned(), installed("1.0-1"))));
     node.packages = Known::Is(packages);
@@ -270,6 +294,13 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     for name in ["systemd-networkd", "frr", "openvswitch-switch", "stead-way-back-boot", "stead-firewall"] {
         units(node).insert(format!("{name}.service"), unit(Enablement::Enabled, Activity::Active));
     }
+    for name in ["tangd.socket", "clevis-luks-askpass.path"] {
+        units(node).insert(name.to_owned(), unit(Enablement::Enabled, Activity::Active));
+    }
+    for name in questions(spec, name).units.iter().filter(|name| name.starts_with("systemd-cryptsetup@stead_")) {
+        units(node).insert(name.clone(), unit(Enablement::Other, Activity::Active));
+    }
+    units(node).insert("var-lib-stead-vault.mount".to_owned(), unit(Enablement::Other, Activity::Active));
     let waits = unit(Enablement::Disabled, Activity::Inactive);
     units(node).insert("systemd-networkd-wait-online.service".to_owned(), waits);
     let users = spec.admins().keys().zip(1_000..).map(|(admin, uid)| (admin.to_string(), user(admin.as_ref(), uid)));
@@ -282,6 +313,113 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
         node.swaps = Known::Is(vec![Swap { path: "/dev/dm-0".into(), size, encrypted: true }]);
         units(node).insert(r"dev-mapper-stead\x2dswap.swap".to_owned(), unit(Enablement::Other, Activity::Active));
     }
+}
+
+/// What a node tells of its drives when all of them are open.
+pub(crate) fn tell_drives(node: &mut NodeInventory, drives: &Drives) {
+    let disks = known(&mut node.disks);
+    disks.retain(|disk| disk.ids.iter().any(|id| id.contains("_OS")));
+    disks.extend(drives.tell(drives.vault().is_some()));
+    node.tang = Known::Is(Some(drives.tang.clone()));
+    node.pools = Known::Is(drives.pools.clone());
+    node.headers = Known::Is(drives.kept.clone());
+}
+
+/// What a plan makes of blank drives, on all nodes.
+pub(crate) fn all_drives(spec: &Spec, plan: &Plan) -> BTreeMap<NodeName, Drives> {
+    let mut all: BTreeMap<_, _> = spec.nodes().keys().map(|name| (name.clone(), blank_drives(spec, name))).collect();
+    run_drives(spec, plan, &mut all);
+    all
+}
+
+/// What a plan makes of these drives.
+pub(crate) fn run_drives(spec: &Spec, plan: &Plan, all: &mut BTreeMap<NodeName, Drives>) {
+    let mut outputs = BTreeMap::new();
+    let mut crypttabs: BTreeMap<NodeName, String> = BTreeMap::new();
+    for step in &plan.steps {
+        let now = all.clone();
+        let answers = |url: &str| {
+            if let Some(tang) = outside(spec.unlock()).into_iter().find(|tang| tang.url.to_string() == url) {
+                return Some([tang.thumbprint.clone()].into());
+            }
+            let node = spec.nodes().values().find(|node| url == format!("http://{}:7500", node.core))?;
+            let keys = now[&node.name].tang.advertised.values();
+            let keys = keys.filter_map(|key| {
+                if let stead_plan::disks::TangKey::Signs(key) = key { Some(key.clone()) } else { None }
+            });
+            Some(keys.collect())
+        };
+        let name = &step.id.node;
+        let drives = all.get_mut(name).unwrap();
+        for op in &step.ops {
+            match op {
+                Op::Write(write) if write.path == "/etc/crypttab" => {
+                    drop(crypttabs.insert(name.clone(), write.text.clone()))
+                }
+                Op::Vacant(wanted) => drives.prove(wanted).unwrap(),
+                Op::Take { path, output } => {
+                    drop(outputs.insert((step.id.clone(), *output), drives.take(path.as_str()).unwrap()))
+                }
+                Op::Place { path, content } => drives.place(path.file_name().unwrap(), &word(content, &outputs)),
+                Op::Run(command) => {
+                    let words: Vec<String> =
+                        command.arguments.iter().map(|argument| word(argument, &outputs)).collect();
+                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                    let stdin = command.stdin.as_ref().map(|stdin| filled(stdin, &outputs));
+                    let crypttab = crypttabs.get(name).map_or("", String::as_str);
+                    let around = Around { crypttab, answers: &answers, half: false };
+                    let unit = if let (Program::Systemctl, ["restart", unit]) = (command.program, words.as_slice()) {
+                        *unit
+                    } else {
+                        ""
+                    };
+                    if let Some(mapping) =
+                        unit.strip_prefix("systemd-cryptsetup@").and_then(|unit| unit.strip_suffix(".service"))
+                    {
+                        drives.attach(mapping, &around).unwrap();
+                    }
+                    match drives.run(command.program, &words, stdin.as_deref(), &around) {
+                        Some(Ok(Some(told))) => {
+                            if let Some(kind) = command.output {
+                                outputs.insert((step.id.clone(), kind), told);
+                            }
+                        }
+                        Some(Ok(None)) | None => {}
+                        Some(Err(why)) => panic!("{}: {command}: {why}", step.id),
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The tangs outside.
+fn outside(unlock: &stead_spec::disks::Unlock) -> Vec<&stead_spec::disks::OutsideTang> {
+    use stead_spec::disks::Unlock;
+    match unlock {
+        Unlock::All(parts) | Unlock::Any(parts) => parts.iter().flat_map(outside).collect(),
+        Unlock::AllNodes | Unlock::AnyNode => Vec::new(),
+        Unlock::Tang(tang) => vec![tang],
+    }
+}
+
+type Outputs = BTreeMap<(stead_plan::step::StepId, stead_plan::op::OutputKind), String>;
+
+fn word(argument: &Argument, outputs: &Outputs) -> String {
+    match argument {
+        Argument::Text(text) => text.clone(),
+        Argument::Output(output) => outputs[&(output.step.clone(), output.kind)].clone(),
+        Argument::Filled(of) => filled(of, outputs),
+    }
+}
+
+fn filled(of: &stead_plan::op::Filled, outputs: &Outputs) -> String {
+    let mut of = of.clone();
+    for output in of.outputs.clone() {
+        of.fill(&output, &outputs[&(output.step.clone(), output.kind)]);
+    }
+    of.text
 }
 
 /// What the files for the kernel set.
@@ -321,7 +459,7 @@ fn network(plan: &Plan, name: &NodeName, node: &mut NodeInventory) {
 fn run(command: &Command, networks: &mut Networks, files: &engines::Files) {
     let word = |argument: &Argument| match argument {
         Argument::Text(text) => text.clone(),
-        Argument::Output(_) => String::new(),
+        Argument::Output(_) | Argument::Filled(_) => String::new(),
     };
     let words: Vec<String> = command.arguments.iter().map(word).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

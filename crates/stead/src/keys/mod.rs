@@ -1,6 +1,7 @@
 //! `stead keys`: who can open the sealed secrets, and the recovery sheet.
 
 mod add;
+mod disks;
 mod explain;
 mod files;
 mod list;
@@ -45,6 +46,15 @@ enum Command {
     /// Who can open the nodes' disks: which thefts do, and which starts need nobody. Asks no node.
     #[command(after_help = "Example: stead keys explain -f clusters/home.toml")]
     Explain(explain::Explain),
+    /// Open every data disk by each of its keys, and leave it as it is: whether all that should open them does.
+    #[command(after_help = "Codes: 0 all open; 1 one doesn't; 3 a node didn't answer.\n\nExample: stead keys test")]
+    Test(disks::Test),
+    /// Open a node's disks by their recovery keys, when nobody else can.
+    #[command(after_help = "Example: stead keys recover node2 --identity sheet.txt")]
+    Recover(disks::Recover),
+    /// Change the keys of the nodes' tangs: new ones, all disks bound to them, the old ones away.
+    #[command(after_help = "If it is cut, `stead apply` finishes it.\n\nExample: stead keys rotate")]
+    Rotate(disks::Rotate),
     /// Take a key or an admin out, or replace a CA.
     #[command(after_help = "Example:\n  stead keys revoke bob\n  stead keys revoke bob bob@old-laptop\n  \
                             stead keys revoke --ca machines")]
@@ -70,6 +80,9 @@ pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> Result<ExitCo
         Command::Add(arguments) => add::run(arguments, printer),
         Command::Reseal(arguments) => reseal::run(arguments, printer),
         Command::Explain(arguments) => explain::run(arguments, printer),
+        Command::Test(arguments) => disks::test(arguments, printer),
+        Command::Recover(arguments) => disks::recover(arguments, printer),
+        Command::Rotate(arguments) => disks::rotate(arguments, printer),
         Command::Revoke(arguments) => revoke::run(arguments, printer),
     }
 }

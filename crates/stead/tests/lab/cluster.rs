@@ -263,11 +263,9 @@ fn cluster_file(lab: &TestLab, key: &str) -> String {
 [node.node{n}]
 ssh = "node{n}"
 nics = {{ sw1 = "52:54:00:00:0{n}:01", sw2 = "52:54:00:00:0{n}:02", sw3 = "52:54:00:00:0{n}:03" }}
-disks = {{ gv0 = ["{}"], gv1 = ["{}"], bmv0 = ["{}"] }}
+disks = {{ gv0 = ["{}"] }}
 "#,
-            disk("disk1"),
-            disk("disk2"),
-            disk("disk3")
+            disk("disk1")
         )
     });
     let nodes: String = nodes.collect();
@@ -305,10 +303,6 @@ addresses = {{ node1 = "192.168.0.50", node2 = "192.168.0.51", node3 = "192.168.
 
 [volume.gv0]
 kind = "replicated"
-[volume.gv1]
-kind = "replicated"
-[volume.bmv0]
-kind = "local"
 "#
     )
 }

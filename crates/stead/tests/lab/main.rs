@@ -8,6 +8,7 @@ mod core;
 mod disks;
 mod host;
 mod lifecycle;
+mod luks;
 mod network;
 mod outside;
 mod power;

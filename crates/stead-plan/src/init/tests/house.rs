@@ -43,6 +43,10 @@ pub(super) fn inventory(hostname: &str) -> NodeInventory {
         ovs: Known::Is(None),
         routing: Known::Is(None),
         firewall: Known::Is(None),
+        tang: Known::Is(None),
+        pools: Known::Is(BTreeMap::new()),
+        headers: Known::Is(BTreeMap::new()),
+        vacated: Known::Is(std::collections::BTreeSet::new()),
         disks: Known::Is(Vec::new()),
     }
 }
@@ -61,6 +65,8 @@ pub(super) fn blank(name: &str, id: &str, transport: &str, rotational: bool, siz
         removable: false,
         transport: Some(transport.to_owned()),
         mounts: Vec::new(),
+        content: None,
+        luks: None,
         holders: Known::Is(Vec::new()),
         children: Vec::new(),
         signatures: Some(Known::Is(Vec::new())),
@@ -88,7 +94,7 @@ pub(super) fn part(name: &str, content: &str, label: &str, mount: Option<&str>) 
 pub(super) fn with(mut disk: Disk, parts: Vec<BlockDevice>) -> Disk {
     disk.children = parts;
     disk.signatures = Some(Known::Is(vec![Signature { offset: 512, kind: "gpt".to_owned(), uuid: None, label: None }]));
-    (disk.blkid, disk.ends) = (Some(Known::Is(0)), Some(Known::Is(Ends::Data)));
+    (disk.blkid, disk.ends) = (Some(Known::Is(0)), Some(Known::Is(Ends::Data(crate::inventory::sha256("data")))));
     disk
 }
 

@@ -24,7 +24,7 @@ fn disk() -> impl Strategy<Value = Disk> {
         match state {
             0 => with(disk, vec![part("sdx1", "ext4", &label, Some("/"))]),
             1 => with(disk, vec![part("sdx1", &label, &label, None)]),
-            2 => Disk { ends: Some(Known::Is(Ends::Data)), ..disk },
+            2 => Disk { ends: Some(Known::Is(Ends::Data(crate::inventory::sha256("data")))), ..disk },
             3 => Disk { holders: Known::Is(vec![label]), ..disk },
             4 => Disk { blkid: Some(Known::Unknown(label)), ..disk },
             5 => Disk { mounts: vec!["/".into()], ..disk },

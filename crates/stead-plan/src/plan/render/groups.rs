@@ -21,7 +21,7 @@ pub(super) fn groups(steps: &[Step]) -> Vec<Group<'_>> {
     // Where the groups of a slot are: a slot has few, so looking through them is cheap.
     let mut of_slot: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for step in steps {
-        let slot = slots[&(step.id.layer, step.id.what.as_str())];
+        let slot = slots[&(step.id.layer, step.id.kind())];
         let alike = of_slot.entry(slot).or_default();
         if let Some(&at) = alike.iter().find(|&&at| same(groups[at].1.step, step)) {
             groups[at].1.nodes.push(step.id.node.as_ref());
@@ -38,7 +38,7 @@ pub(super) fn groups(steps: &[Step]) -> Vec<Group<'_>> {
 fn slots(steps: &[Step]) -> BTreeMap<(Layer, &str), usize> {
     let mut of_node: BTreeMap<(Layer, &str), Vec<&str>> = BTreeMap::new();
     for step in steps {
-        of_node.entry((step.id.layer, step.id.node.as_ref())).or_default().push(&step.id.what);
+        of_node.entry((step.id.layer, step.id.node.as_ref())).or_default().push(step.id.kind());
     }
     let mut order: BTreeMap<Layer, Vec<&str>> = BTreeMap::new();
     for ((layer, _), whats) in of_node {

@@ -21,11 +21,10 @@ pub(crate) fn wrap_at(text: &str, width: usize) -> Vec<String> {
 pub(super) fn command(command: &Command) -> Vec<String> {
     // The indent, the verb before it, and the backslash.
     const TAKEN: usize = 6 + 8 + 2;
-    let words = command.arguments.iter().map(|argument| match argument {
-        Argument::Text(text) => quote(text),
-        Argument::Output(output) => output.to_string(),
-    });
-    let mut lines = fill(std::iter::once(command.program.name().to_owned()).chain(words), WIDTH - TAKEN - 4);
+    let words = command.arguments.iter().map(word);
+    let stdin = command.stdin.iter().map(|stdin| format!("<<< {}", quote(&stdin.text)));
+    let words = std::iter::once(command.program.name().to_owned()).chain(words).chain(stdin);
+    let mut lines = fill(words, WIDTH - TAKEN - 4);
     let last = lines.len().saturating_sub(1);
     for (number, line) in lines.iter_mut().enumerate() {
         if number > 0 {
@@ -36,6 +35,15 @@ pub(super) fn command(command: &Command) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A word as one could paste it.
+pub(super) fn word(argument: &Argument) -> String {
+    match argument {
+        Argument::Text(text) => quote(text),
+        Argument::Output(output) => output.to_string(),
+        Argument::Filled(filled) => quote(&filled.text),
+    }
 }
 
 fn fill(words: impl Iterator<Item = String>, width: usize) -> Vec<String> {

@@ -1,15 +1,17 @@
+//! The blank test: what hinders that a disk is formatted.
+
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
-use super::text::plain;
-use crate::disks::{BlockDevice, Disk, Ends};
+use super::facts::{BlockDevice, Disk, Ends};
 use crate::host::facts::Swap;
+use crate::init::plain;
 use crate::inventory::Known;
 
 /// What hinders that a disk is given to the cluster as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub enum Taken {
     /// The running system lies on it, its swap, or something else that is in use: what.
     InUse(String),
     /// It carries something: what. It may be wiped, if the file permits just that.
@@ -20,18 +22,13 @@ pub(super) enum Taken {
 
 /// Nothing, if a disk is *provably* blank: nothing uses it, nothing is found on it, both its ends are zeros, and each of
 /// these was really looked at.
-pub(super) fn blank(disk: &Disk, swaps: &Known<Vec<Swap>>) -> Result<(), Taken> {
+pub fn blank(disk: &Disk, swaps: &Known<Vec<Swap>>) -> Result<(), Taken> {
     in_use(disk, swaps)?;
     let found = found(disk);
     if !found.is_empty() {
         return Err(Taken::NotBlank(found.into_iter().collect::<Vec<_>>().join(", ")));
     }
-    if disk.read_only {
-        return Err(Taken::Unsure("it can't be written".to_owned()));
-    }
-    if disk.size.get() == 0 {
-        return Err(Taken::Unsure("it has no size: there is no medium in it".to_owned()));
-    }
+    writable(disk)?;
     let of = |what: &str, why: &str| Taken::Unsure(format!("{what}: {why}"));
     match known(disk.signatures.as_ref()).map_err(|why| of("signatures", why))? {
         signatures if signatures.is_empty() => {}
@@ -49,8 +46,33 @@ pub(super) fn blank(disk: &Disk, swaps: &Known<Vec<Swap>>) -> Result<(), Taken> 
     }
     match known(disk.ends.as_ref()).map_err(|why| of("its ends", why))? {
         Ends::Zero => Ok(()),
-        Ends::Data => Err(Taken::NotBlank("data of no kind that is known".to_owned())),
+        Ends::Data(_) => Err(Taken::NotBlank("data of no kind that is known".to_owned())),
     }
+}
+
+/// Nothing, if what a disk holds can be destroyed: nothing uses it.
+pub fn unused(disk: &Disk, swaps: &Known<Vec<Swap>>) -> Result<(), Taken> {
+    in_use(disk, swaps)?;
+    // The kernel tells of what is built on the whole disk only.
+    if let Some(built) = all(&disk.children).into_iter().find(|device| device.kind != "part") {
+        return Err(Taken::InUse(format!("{} is built on it", built.name)));
+    }
+    writable(disk)?;
+    match known(disk.exclusive.as_ref()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Taken::InUse("something has it open for itself".to_owned())),
+        Err(why) => Err(Taken::Unsure(format!("whether it is in use: {why}"))),
+    }
+}
+
+fn writable(disk: &Disk) -> Result<(), Taken> {
+    if disk.read_only {
+        return Err(Taken::Unsure("it can't be written".to_owned()));
+    }
+    if disk.size.get() == 0 {
+        return Err(Taken::Unsure("it has no size: there is no medium in it".to_owned()));
+    }
+    Ok(())
 }
 
 fn known<T>(fact: Option<&Known<T>>) -> Result<&T, &str> {
@@ -82,7 +104,7 @@ fn in_use(disk: &Disk, swaps: &Known<Vec<Swap>>) -> Result<(), Taken> {
 }
 
 /// What is on a disk, in a few words each.
-fn found(disk: &Disk) -> BTreeSet<String> {
+pub(super) fn found(disk: &Disk) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for child in all(&disk.children) {
         let words = [child.content.as_deref().unwrap_or(&child.kind), child.label.as_deref().unwrap_or_default()];

@@ -1,0 +1,180 @@
+//! The layer `disks`: encrypted drives that open by themselves, what people do to them behind stead's back, what must not
+//! be formatted, and starts at which those who open them come late.
+
+use std::io::Write as _;
+use std::process::{Output, Stdio};
+
+use stead_lab::protocol::{PowerAction, Request};
+use stead_lab::state::Plugged;
+
+use crate::cluster::{TestCluster, applied, assert_code, cut_power, err, out};
+use crate::support::eventually;
+
+const NODES: [&str; 3] = ["node1", "node2", "node3"];
+
+/// A node's data disk.
+fn data(cluster: &TestCluster, node: &str) -> String {
+    cluster.device(node, "disk1")
+}
+
+/// What stead calls the disk on its node.
+fn name(cluster: &TestCluster, node: &str) -> String {
+    let uuid = cluster.on(node, &format!("cryptsetup luksUUID {}", data(cluster, node)));
+    format!("stead_{}", &uuid.replace('-', "")[..12])
+}
+
+/// The disk is open, with the vault on it.
+fn is_open(cluster: &TestCluster, node: &str) -> bool {
+    cluster.works(node, "findmnt -n /var/lib/stead/vault && lsblk -rno TYPE | grep -q crypt")
+}
+
+/// `stead` with something typed.
+fn typing(cluster: &TestCluster, arguments: &[&str], typed: &str) -> Output {
+    let mut command = cluster.home.command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("stead starts");
+    child.stdin.take().expect("an input").write_all(typed.as_bytes()).expect("typing");
+    child.wait_with_output().expect("an end")
+}
+
+#[test]
+fn disks_are_encrypted_and_what_people_do_to_them_is_righted() {
+    let cluster = applied();
+    for node in NODES {
+        assert!(is_open(&cluster, node), "{node}");
+        // Nothing can come to lie on the OS disk in the vault's place, and no other network has the tang.
+        assert_eq!(cluster.on(node, "stat -c %a /var/lib/stead/vault"), "700");
+        assert_eq!(cluster.on(node, "ss -Hltn 'sport = :7500 or sport = :80' | wc -l"), "1");
+        // Nothing waits any more, so clevis does nothing.
+        cluster.until(node, "! systemctl is-active clevis-luks-askpass.service");
+        // The headers of both others.
+        let kept = "for file in /var/lib/stead/vault/headers/*.luks; do cryptsetup luksUUID $file; done | wc -l";
+        assert_eq!(cluster.on(node, kept), "2");
+    }
+    assert_code(&cluster.home.stead(&["keys", "test", "--yes"]), 0);
+    let [first, second, third] = NODES.map(|node| name(&cluster, node));
+    cluster.on("node1", &format!("clevis luks unbind -f -d {} -s 1", data(&cluster, "node1")));
+    cluster.on("node2", "sed -i '/^stead_/d' /etc/crypttab");
+    let token = format!(
+        "cryptsetup token export --token-id 0 {0} | sed s/gv0/gv0x/ > /run/token && cryptsetup token remove --token-id 0 {0} \
+         && sed -i s/gv0x/gv0/\\;s/slots/slats/ /run/token && cryptsetup token import --token-id 0 {0} < /run/token",
+        data(&cluster, "node3")
+    );
+    cluster.on("node3", &token);
+    let (mut steps, code) = cluster.home.planned();
+    steps.retain(|step| !step.contains("/header"));
+    steps.sort();
+    let expected =
+        [format!("disks/node1/bind.{first}"), "disks/node2/opening".to_owned(), format!("disks/node3/bind.{third}")];
+    assert_eq!((steps.as_slice(), code), (expected.as_slice(), 2), "and nothing else; {second} is well");
+    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.settled();
+    cluster.on("node1", &format!("clevis luks unlock -d {} -t 1", data(&cluster, "node1")));
+}
+
+#[test]
+fn what_is_on_a_disk_stays_unless_the_file_permits_just_that() {
+    let cluster = applied();
+    let disk = cluster.device("node2", "disk2");
+    cluster.on("node2", &format!("mkfs.ext4 -q -L precious {disk} && sync"));
+    let id = disk.rsplit('/').next().expect("a name").to_owned();
+    let line = format!("disks = {{ gv0 = [\"{}\"] }}", data(&cluster, "node2").rsplit('/').next().expect("a name"));
+    let with = line.replace(" }", &format!(", vault = [\"{id}\"] }}"));
+    cluster.home.edit(&line, &with);
+    let refused = cluster.home.stead(&["apply", "--yes"]);
+    assert_code(&refused, 1);
+    let said = out(&refused) + &err(&refused);
+    assert!(said.contains("there is ext4 precious on it"), "{said}");
+    let token = said.split(&format!("\"{id}\" = \"")).nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
+    let permit = format!("{with}\nwipe = {{ \"{id}\" = \"{token}\" }}");
+    cluster.home.edit(&with, &permit);
+    // Something else is on it by now.
+    cluster.on("node2", &format!("mkfs.ext4 -q -F -L newer {disk} && sync"));
+    let refused = cluster.home.stead(&["plan"]);
+    assert_code(&refused, 1);
+    let said = out(&refused);
+    assert!(said.contains("of something else"), "{said}");
+    let newer = said.split(&format!("\"{id}\" = \"")).nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
+    cluster.home.edit(token, newer);
+    // `--yes` is not enough, nor is something else typed.
+    assert_code(&typing(&cluster, &["apply", "--yes"], "yes\n"), 1);
+    assert!(cluster.works("node2", &format!("blkid {disk} | grep -q newer")), "untouched");
+    let serial = id.split_once('-').expect("a serial").1.to_owned();
+    assert_code(&typing(&cluster, &["apply", "--yes"], &format!("{serial}\n")), 0);
+    cluster.home.settled();
+    assert!(cluster.works("node2", &format!("cryptsetup isLuks --type luks2 {disk}")));
+    // The same file again, and a disk that was filled since: its permission is spent.
+    cluster.on(
+        "node2",
+        &format!(
+            "name=$(lsblk -rno NAME,TYPE {disk} | awk '$2==\"crypt\"{{print $1}}') && vgchange -qan $name && cryptsetup close \
+             $name && wipefs -qa {disk} && mkfs.ext4 -q -F -L again {disk} && sync"
+        ),
+    );
+    let refused = cluster.home.stead(&["plan"]);
+    assert_code(&refused, 1);
+    assert!(out(&refused).contains("of something else"), "{}", out(&refused));
+}
+
+#[test]
+fn after_a_blackout_and_whenever_the_policy_can_be_met_disks_open_by_themselves() {
+    let cluster = applied();
+    cluster.ask(Request::Wan(Plugged::Out));
+    // All at once, and one of them stays off.
+    cluster.power_of(&NODES, PowerAction::Off);
+    cluster.power_of(&["node1", "node2"], PowerAction::On);
+    cluster.up(&["node1", "node2"]);
+    for node in ["node1", "node2"] {
+        eventually(&format!("{node}'s disk opens"), || is_open(&cluster, node));
+    }
+    cluster.power_of(&["node3"], PowerAction::On);
+    cluster.up(&["node3"]);
+    eventually("the last one's disk opens", || is_open(&cluster, "node3"));
+    // Nobody answers for longer than systemd waits for a device.
+    for node in ["node1", "node2"] {
+        cluster.on(node, "systemctl stop tangd.socket");
+    }
+    cut_power(&cluster, "node3");
+    cluster.on("node3", "timeout 400 sh -c 'while test $(cut -d. -f1 /proc/uptime) -lt 200; do sleep 1; done'");
+    assert!(!is_open(&cluster, "node3"), "nobody answers");
+    let status = cluster.home.stead(&["status"]);
+    assert_code(&status, 2);
+    assert!(out(&status).contains("is closed") && out(&status).contains("tang doesn't run"), "{}", out(&status));
+    cluster.on("node1", "systemctl start tangd.socket");
+    eventually("it opens late", || is_open(&cluster, "node3"));
+    assert_eq!(cluster.on("node3", "systemctl --failed --no-legend"), "");
+    cluster.on("node2", "systemctl start tangd.socket");
+    eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+}
+
+#[test]
+fn keys_of_tangs_are_changed_and_the_old_ones_open_nothing() {
+    let cluster = applied();
+    let old = cluster.on("node1", "jose jwk thp -a S256 -i /var/lib/tang/stead1-sig.jwk");
+    assert_code(&cluster.home.stead(&["keys", "rotate", "--yes"]), 0);
+    cluster.home.settled();
+    for node in NODES {
+        assert_eq!(cluster.on(node, "ls -A /var/lib/tang"), "stead2-exc.jwk\nstead2-sig.jwk", "{node}");
+    }
+    assert_ne!(cluster.on("node1", "jose jwk thp -a S256 -i /var/lib/tang/stead2-sig.jwk"), old);
+    assert_code(&cluster.home.stead(&["keys", "test", "--yes"]), 0);
+    cut_power(&cluster, "node2");
+    eventually("it opens by the new ones", || is_open(&cluster, "node2"));
+}
+
+#[test]
+fn a_disk_whose_formatting_is_cut_is_formatted_by_the_next_apply_and_its_sealed_key_opens_it() {
+    let cluster = applied();
+    let disk = cluster.device("node3", "disk2");
+    let id = disk.rsplit('/').next().expect("a name").to_owned();
+    let line = format!("disks = {{ gv0 = [\"{}\"] }}", data(&cluster, "node3").rsplit('/').next().expect("a name"));
+    cluster.home.edit(&line, &line.replace(" }", &format!(", vault = [\"{id}\"] }}")));
+    for cut in ["cryptsetup luksFormat", "clevis luks bind", "cryptsetup luksHeaderBackup"] {
+        cluster.home.apply_until(cut).kill();
+        cut_power(&cluster, "node3");
+        eventually("it is up", || is_open(&cluster, "node3"));
+    }
+    eventually("an apply that converges", || cluster.home.stead(&["apply", "--yes"]).status.code() == Some(0));
+    cluster.home.settled();
+    assert_code(&cluster.home.stead(&["keys", "test", "--yes"]), 0);
+}
