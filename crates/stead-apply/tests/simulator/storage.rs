@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use stead_plan::disks::TangKey;
 use stead_plan::inventory::Activity;
-use stead_plan::op::{Op, OutputKind, Program, Vacant};
+use stead_plan::op::{Argument, Op, OutputKind, Program, Vacant};
+use stead_plan::step::StepId;
 use stead_spec::units::{NodeName, Thumbprint};
 
 use crate::commands::{Cut, Ended, Failure, failed};
@@ -38,6 +39,11 @@ fn mapping(unit: &str) -> Option<&str> {
 impl Node {
     fn is_active(&self, unit: &str) -> bool {
         self.boot.activity.get(unit) == Some(&Activity::Active)
+    }
+
+    /// A step begins.
+    pub(crate) fn begin(&mut self, step: &StepId) {
+        (self.doing, self.told) = (Some(step.clone()), Vec::new());
     }
 
     /// Has others see whether this node's tang answers.
@@ -148,7 +154,7 @@ impl Node {
                 Err(why) => failed(why),
             },
             Op::Place { path, content } => {
-                let stead_plan::op::Argument::Text(content) = content else { return None };
+                let Argument::Text(content) = content else { return None };
                 if !self.boot.mounted {
                     return Some(failed(
                         "could not make the folder /var/lib/stead/vault/headers: Operation not permitted",
@@ -198,4 +204,25 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// Whether this is what was shown, with what earlier steps found out in the places of its marks.
+pub(crate) fn is_as_shown(shown: &[Op], told: &[Op]) -> bool {
+    let open = |op: &Op| match op {
+        Op::Place { .. } => true,
+        Op::Run(command) => {
+            let stdin = command.stdin.iter().any(|stdin| !stdin.outputs.is_empty());
+            stdin || command.arguments.iter().any(|word| !matches!(word, Argument::Text(_)))
+        }
+        _ => false,
+    };
+    let alike = |shown: &Op, told: &Op| match (shown, told) {
+        (Op::Place { path, .. }, Op::Place { path: at, .. }) => path == at,
+        (Op::Run(shown), Op::Run(told)) => {
+            shown.program == told.program && shown.arguments.len() == told.arguments.len()
+        }
+        _ => false,
+    };
+    shown.len() == told.len()
+        && shown.iter().zip(told).all(|(shown, told)| shown == told || (open(shown) && alike(shown, told)))
 }

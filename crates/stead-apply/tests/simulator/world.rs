@@ -12,13 +12,12 @@ use stead_apply::reach::{Link, Lost, Reach};
 use stead_node::protocol::{Answer, Job, Kept, Lease, Performed, Request, Role};
 use stead_plan::inventory::Timestamp;
 use stead_plan::network::facts::Ovs;
-use stead_plan::op::{Argument, Op};
+use stead_plan::op::Op;
 use stead_plan::step::{Guard, Outcome, StepId};
 use stead_spec::units::NodeName;
 
 use crate::commands::{Cut, Failure};
 use crate::model::{Disk, Entry, Node};
-use crate::storage::Tangs;
 
 pub(crate) type Shared = Rc<RefCell<World>>;
 
@@ -107,7 +106,7 @@ pub(crate) enum Done {
 impl World {
     pub(crate) fn new(names: &[NodeName], seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let tangs = Tangs::default();
+        let tangs = crate::storage::Tangs::default();
         let places = names.iter().map(|name| {
             let node = Node::fresh(name, &tangs, &mut rng);
             (name.clone(), Place::new(node))
@@ -442,7 +441,13 @@ impl SimLink {
     async fn perform(&mut self, job: Job, said: &mut dyn FnMut(Answer)) -> Result<Answer, Lost> {
         let repeat = {
             let mut world = self.reach.world.borrow_mut();
-            if !self.reach.shown.borrow().get(&job.step).is_some_and(|shown| is_as_shown(shown, &job.ops)) {
+            if !self
+                .reach
+                .shown
+                .borrow()
+                .get(&job.step)
+                .is_some_and(|shown| crate::storage::is_as_shown(shown, &job.ops))
+            {
                 world.violations.push(format!("{} is not what was shown: {:?}", job.step, job.ops));
             }
             let tick = world.tick;
@@ -459,11 +464,7 @@ impl SimLink {
             world.place(&self.node).arm(&job.step, guard, tick);
         }
         self.mark(|marks| _ = marks.insert(job.step.clone()));
-        {
-            let mut world = self.reach.world.borrow_mut();
-            let node = &mut world.place(&self.node).node;
-            (node.doing, node.told) = (Some(job.step.clone()), Vec::new());
-        }
+        self.reach.world.borrow_mut().place(&self.node).node.begin(&job.step);
         for _ in 0..=u8::from(repeat) {
             if let Err(why) = self.operate(&job, said).await? {
                 self.reach.world.borrow_mut().place(&self.node).undo();
@@ -546,27 +547,6 @@ impl Drop for SimLink {
     fn drop(&mut self) {
         self.leave();
     }
-}
-
-/// Whether this is what was shown, with what earlier steps found out in the places of its marks.
-fn is_as_shown(shown: &[Op], told: &[Op]) -> bool {
-    let open = |op: &Op| match op {
-        Op::Place { .. } => true,
-        Op::Run(command) => {
-            let stdin = command.stdin.iter().any(|stdin| !stdin.outputs.is_empty());
-            stdin || command.arguments.iter().any(|word| !matches!(word, Argument::Text(_)))
-        }
-        _ => false,
-    };
-    let alike = |shown: &Op, told: &Op| match (shown, told) {
-        (Op::Place { path, .. }, Op::Place { path: at, .. }) => path == at,
-        (Op::Run(shown), Op::Run(told)) => {
-            shown.program == told.program && shown.arguments.len() == told.arguments.len()
-        }
-        _ => false,
-    };
-    shown.len() == told.len()
-        && shown.iter().zip(told).all(|(shown, told)| shown == told || (open(shown) && alike(shown, told)))
 }
 
 fn lost() -> Lost {

@@ -354,11 +354,11 @@ pub(crate) fn run_drives(spec: &Spec, plan: &Plan, all: &mut BTreeMap<NodeName, 
         for op in &step.ops {
             match op {
                 Op::Write(write) if write.path == "/etc/crypttab" => {
-                    drop(crypttabs.insert(name.clone(), write.text.clone()))
+                    drop(crypttabs.insert(name.clone(), write.text.clone()));
                 }
                 Op::Vacant(wanted) => drives.prove(wanted).unwrap(),
                 Op::Take { path, output } => {
-                    drop(outputs.insert((step.id.clone(), *output), drives.take(path.as_str()).unwrap()))
+                    drop(outputs.insert((step.id.clone(), *output), drives.take(path.as_str()).unwrap()));
                 }
                 Op::Place { path, content } => drives.place(path.file_name().unwrap(), &word(content, &outputs)),
                 Op::Run(command) => {

@@ -312,8 +312,17 @@ pub(crate) fn kill_agent(cluster: &TestCluster, node: &str) {
     cluster.on(node, "pkill -KILL -f '/agent/stead-[0-9a-f]* agent'");
 }
 
-/// Pulls a node's plug, and lets it come up again.
+/// Pulls a node's plug, and lets it come up again, until its disks have opened by themselves.
 pub(crate) fn cut_power(cluster: &TestCluster, node: &str) {
     cluster.power_of(&[node], PowerAction::Cycle);
-    cluster.up(&[node]);
+    comes_up(cluster, &[node]);
+}
+
+/// These nodes are there again, with their disks.
+pub(crate) fn comes_up(cluster: &TestCluster, nodes: &[&str]) {
+    cluster.up(nodes);
+    for node in nodes {
+        // What clevis does takes translated nodes longer than other things are waited for.
+        cluster.on(node, "timeout 400 sh -c 'until findmnt -n /var/lib/stead/vault; do sleep 1; done'");
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use stead_lab::protocol::Request;
 
-use crate::cluster::{Home, INSTALLS, REMOVE, applied, assert_code, cut_power, err, kill_agent, out};
+use crate::cluster::{Home, INSTALLS, REMOVE, applied, assert_code, comes_up, cut_power, err, kill_agent, out};
 use crate::support::{eventually, fresh};
 
 const NODES: [&str; 3] = ["node1", "node2", "node3"];
@@ -206,7 +206,7 @@ fn a_burned_laptop_costs_nothing_with_the_sheet_and_one_node_left() {
     let opened = laptop.stead(&["keys", "add", "me", &laptop.public_key(), "--identity", "sheet.key", "--yes"]);
     assert_code(&opened, 0);
     cluster.power_of(&["node1", "node3"], stead_lab::protocol::PowerAction::On);
-    cluster.up(&NODES);
+    comes_up(&cluster, &NODES);
     assert_code(&laptop.stead(&["apply", "--yes"]), 0);
     laptop.settled();
     let key = laptop.public_key();
