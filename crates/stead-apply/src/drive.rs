@@ -182,7 +182,7 @@ pub async fn perform<R: Reach>(
     // Those that were not to keep it have it already.
     let have = lease.links.keys().filter(|node| !matches!(kept.get(*node), Some(Err(_)))).count();
     // Without a key that somebody can find again, a disk is as good as lost from the moment of its formatting.
-    let formats = |step: &Step| step.ops.iter().any(|op| matches!(op, Op::Vacant(_)));
+    let formats = |step: &Step| step.ops.iter().any(|op| matches!(op, Op::Vacant(proof) if !proof.uuid.is_nil()));
     let withheld = if plan.steps.iter().any(formats) {
         let copies = read_back(&mut lease, digest).await;
         let why = format!(

@@ -211,12 +211,14 @@ fn unknown(output: &OutputRef) -> io::Error {
 }
 
 /// All that a program inherits: one language, and nobody to ask.
-const ENVIRONMENT: [(&str, &str); 5] = [
+const ENVIRONMENT: [(&str, &str); 6] = [
     ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
     ("LC_ALL", "C.UTF-8"),
     ("HOME", "/root"),
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("SYSTEMD_PAGER", ""),
+    // In memory: clevis puts a copy of a disk's header there while it binds, and /tmp may be on the OS disk.
+    ("TMPDIR", "/run"),
 ];
 
 /// Talks with a program until it ends; `None` if that took longer than `limit`, and it was ended.

@@ -3,22 +3,17 @@
 //! Most of what a step leaves half done can be seen, and the next plan has it again. That a daemon was not told to read a
 //! file that was written can't. So a mark says that a step is on its way, and goes when it has ended well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 
 use camino::Utf8PathBuf;
 use stead_plan::step::StepId;
 
-use crate::files::{
-    FileError, Look, beside, create_folder, has, look_at, parent, remove, replace, sync_folder, write_new,
-};
+use crate::files::{FileError, Look, beside, create_folder, parent, remove, replace, sync_folder, write_new};
 use crate::place::Place;
 
 const FOLDER: &str = "unfinished";
-
-/// What is in the mark of a step that has begun to format a disk; others are empty.
-const VACATED: &[u8] = b"formats a disk that was proved vacant\n";
 
 /// Marks a step as begun, on the disk.
 pub(crate) fn begin(place: &Place, step: &StepId) -> Result<(), FileError> {
@@ -31,26 +26,27 @@ pub(crate) fn begin(place: &Place, step: &StepId) -> Result<(), FileError> {
     sync_folder(parent(&path))
 }
 
-/// Notes that a step that was begun is about to format a disk, after it was proved that it may.
-pub(crate) fn vacated(place: &Place, step: &StepId) -> Result<(), FileError> {
+/// Notes that a step that was begun is about to format the disk of this identity, after it was proved that it may; with an
+/// empty one, that it may not.
+pub(crate) fn vacated(place: &Place, step: &StepId, identity: &str) -> Result<(), FileError> {
     let path = path(place, step);
     let beside = beside(&path);
     remove(&beside)?;
-    write_new(&beside, VACATED, Look { mode: 0o600, owner: place.owner() })?;
+    write_new(&beside, identity.as_bytes(), Look { mode: 0o600, owner: place.owner() })?;
     replace(&beside, &path)
 }
 
-/// The steps that have begun to format a disk.
+/// The steps that have begun to format a disk, with its identity.
 ///
 /// # Errors
 /// A mark can't be read.
-pub(crate) fn all_vacated(place: &Place) -> Result<BTreeSet<StepId>, FileError> {
-    let mut all = unfinished(place)?;
-    for step in all.clone() {
+pub(crate) fn all_vacated(place: &Place) -> Result<BTreeMap<StepId, String>, FileError> {
+    let mut all = BTreeMap::new();
+    for step in unfinished(place)? {
         let path = path(place, &step);
-        let there = look_at(&path)?;
-        if !there.is_some_and(|there| has(&path, &there, VACATED).unwrap_or(false)) {
-            all.remove(&step);
+        let identity = fs::read_to_string(&path).map_err(FileError::of("read", &path))?;
+        if !identity.is_empty() {
+            all.insert(step, identity);
         }
     }
     Ok(all)
@@ -96,11 +92,11 @@ mod tests {
         for step in [&time, &sshd, &time] {
             begin(&place, step).expect("begun");
         }
-        vacated(&place, &sshd).expect("noted");
+        vacated(&place, &sshd, "serial S1").expect("noted");
         begin(&place, &sshd).expect("begun again");
-        assert_eq!(all_vacated(&place).expect("read"), BTreeSet::from([sshd.clone()]));
+        assert_eq!(all_vacated(&place).expect("read"), BTreeMap::from([(sshd.clone(), "serial S1".to_owned())]));
         end(&place, &sshd).expect("ended");
-        assert_eq!(all_vacated(&place).expect("read"), BTreeSet::new());
+        assert_eq!(all_vacated(&place).expect("read"), BTreeMap::new());
         end(&place, &sshd).expect("twice");
         assert_eq!(unfinished(&place).expect("read"), BTreeSet::from([time]));
     }

@@ -181,6 +181,8 @@ fn drives() -> Vec<Case> {
     other(disk, LUKS, &name);
     disk.content.clone_from(&whole.content);
     disk.luks = whole.luks;
+    disk.ends = Some(Known::Is(Ends::Head(sum(b"half a header"))));
+    let identity = disk.identity();
     let header = luks(&mut cut, "node3");
     header.keyslots.clear();
     header.bindings.clear();
@@ -188,11 +190,11 @@ fn drives() -> Vec<Case> {
     let step: StepId = format!("disks/node3/format.{name}").parse().unwrap();
     let last = node(&mut cut, "node3");
     last.unfinished = Known::Is([step.clone()].into());
-    last.vacated = Known::Is([step].into());
+    last.vacated = Known::Is([(step, identity)].into());
     last.pools = Known::Is(BTreeMap::new());
     let mut erased = cut.clone();
     let last = node(&mut erased, "node3");
-    (last.unfinished, last.vacated) = (Known::Is(BTreeSet::new()), Known::Is(BTreeSet::new()));
+    (last.unfinished, last.vacated) = (Known::Is(BTreeSet::new()), Known::Is(BTreeMap::new()));
     let tang = "[unlock]\nall = [{ any = \"nodes\" }, { tang = \"http://192.168.0.2:7500\", thumbprint = \
                 \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\" }]";
     let mut unlock = case("unlock-changed", &with(tang), converged(TOML, &TRIXIE));

@@ -42,7 +42,7 @@ pub(crate) struct Disk {
     /// The agent's marks of what it has begun.
     pub(crate) unfinished: BTreeSet<StepId>,
     /// Those of them that have begun to format a disk.
-    pub(crate) vacated: BTreeSet<StepId>,
+    pub(crate) vacated: BTreeMap<StepId, String>,
     /// Whether apt has ever fetched its lists.
     pub(crate) lists: bool,
 }

@@ -8,6 +8,7 @@ use stead_plan::inventory::{
     System, Unit,
 };
 use stead_plan::secret::masked;
+use stead_plan::step::StepId;
 use stead_spec::Bytes;
 
 use crate::model::{Entry, Node, SWAP};
@@ -70,9 +71,16 @@ impl Node {
             } else {
                 std::collections::BTreeMap::new()
             }),
-            vacated: Known::Is(self.disk.vacated.intersection(&self.disk.unfinished).cloned().collect()),
+            vacated: Known::Is(self.vacated()),
             disks: Known::Is(self.drives.tell(self.boot.mounted)),
         }
+    }
+
+    /// What is begun to be formatted, and has not ended.
+    fn vacated(&self) -> std::collections::BTreeMap<StepId, String> {
+        let mut vacated = self.disk.vacated.clone();
+        vacated.retain(|step, _| self.disk.unfinished.contains(step));
+        vacated
     }
 
     fn file(&self, path: &Utf8Path, questions: &Questions) -> FileState {

@@ -200,7 +200,7 @@ impl Node {
             return Err(Failure::Unheard("a proof outside of a step".to_owned()));
         };
         for disk in [&mut self.disk, &mut self.flushed] {
-            disk.vacated.insert(step.clone());
+            disk.vacated.insert(step.clone(), wanted.identity.clone());
         }
         Ok(())
     }

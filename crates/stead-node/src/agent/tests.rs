@@ -61,7 +61,7 @@ fn inventory() -> NodeInventory {
         tang: Known::Is(None),
         pools: Known::Is(BTreeMap::new()),
         headers: Known::Is(BTreeMap::new()),
-        vacated: Known::Is(std::collections::BTreeSet::new()),
+        vacated: Known::Is(BTreeMap::new()),
         disks: Known::Unknown(unknown()),
     }
 }

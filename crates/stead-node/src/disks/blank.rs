@@ -89,8 +89,8 @@ async fn ends(path: Utf8PathBuf, runner: &Runner) -> Result<Ends, String> {
 fn read_ends(disk: &mut (impl Read + Seek), limit: Instant) -> io::Result<Option<Ends>> {
     let size = disk.seek(SeekFrom::End(0))?;
     let mut piece = vec![0; PIECE];
-    let (mut sum, mut zero) = (Sha256::new(), true);
-    for start in [0, size.saturating_sub(END)] {
+    let (mut sum, mut zeros) = (Sha256::new(), [true, true]);
+    for (zero, start) in zeros.iter_mut().zip([0, size.saturating_sub(END)]) {
         let mut at = disk.seek(SeekFrom::Start(start))?;
         let end = size.min(start + END);
         while at < end {
@@ -99,12 +99,17 @@ fn read_ends(disk: &mut (impl Read + Seek), limit: Instant) -> io::Result<Option
             }
             let length = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
             disk.read_exact(&mut piece[..length])?;
-            zero &= piece[..length].iter().all(|byte| *byte == 0);
+            *zero &= piece[..length].iter().all(|byte| *byte == 0);
             sum.update(&piece[..length]);
             at += length as u64;
         }
     }
-    Ok(Some(if zero { Ends::Zero } else { Ends::Data(<[u8; 32]>::from(sum.finalize()).into()) }))
+    let sum = <[u8; 32]>::from(sum.finalize()).into();
+    Ok(Some(match zeros {
+        [true, true] => Ends::Zero,
+        [false, true] => Ends::Head(sum),
+        [_, false] => Ends::Data(sum),
+    }))
 }
 
 /// What `wipefs -J -n` printed.
@@ -156,7 +161,7 @@ mod tests {
         for at in [0, 16 * MIB - 1, size - 16 * MIB, size - 1] {
             let mut bytes = vec![0; size];
             bytes[at] = 1;
-            assert!(matches!(ends_of(bytes), Some(Ends::Data(_))), "{at}");
+            assert!(matches!(ends_of(bytes), Some(Ends::Head(_) | Ends::Data(_))), "{at}");
         }
         let mut between = vec![0; size];
         between[20 * MIB] = 1;
@@ -169,7 +174,7 @@ mod tests {
         for at in [0, 10 * MIB, 20 * MIB - 1] {
             let mut bytes = vec![0; 20 * MIB];
             bytes[at] = 1;
-            assert!(matches!(ends_of(bytes), Some(Ends::Data(_))), "{at}");
+            assert!(matches!(ends_of(bytes), Some(Ends::Head(_) | Ends::Data(_))), "{at}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The last look at a disk before it is formatted.
 
 use stead_plan::disks::blank::{Taken, blank, unused};
-use stead_plan::disks::{Disk, LUKS};
+use stead_plan::disks::{Disk, Ends, LUKS};
 use stead_plan::inventory::Known;
 use stead_plan::op::{MayHold, Vacant};
 
@@ -64,6 +64,13 @@ fn beginnings(disk: &Disk, wanted: &Vacant) -> Result<(), String> {
     let signatures = signatures.map_err(|why| format!("who knows what ({why})"))?;
     if let Some(other) = signatures.iter().find(|found| found.kind != LUKS) {
         return Err(other.kind.clone());
+    }
+    // No formatting writes at the end of a disk.
+    match &disk.ends {
+        Some(Known::Is(Ends::Zero | Ends::Head(_))) => {}
+        Some(Known::Is(Ends::Data(_))) => return Err("data".to_owned()),
+        Some(Known::Unknown(why)) => return Err(format!("who knows what ({why})")),
+        None => return Err("who knows what".to_owned()),
     }
     match &disk.luks {
         Some(Known::Is(luks)) if luks.state.uuid == wanted.uuid.to_string() && luks.keyslots.is_empty() => Ok(()),

@@ -191,10 +191,12 @@ fn shown(op: &Op) -> String {
 
 /// Proves that a disk may be formatted, and notes that this begins.
 async fn vacant(wanted: &Vacant, step: &StepId, place: &Place, runner: &Runner) -> Result<bool, OpError> {
-    prove(wanted, place, runner).await.map_err(OpError::NotVacant)?;
+    let proved = prove(wanted, place, runner).await;
     let (place, step) = (place.clone(), step.clone());
-    blocking(move || Ok(unfinished::vacated(&place, &step)?)).await?;
-    Ok(false)
+    // What an earlier beginning noted holds no longer than it is true.
+    let identity = if proved.is_ok() { wanted.identity.clone() } else { String::new() };
+    blocking(move || Ok(unfinished::vacated(&place, &step, &identity)?)).await?;
+    proved.map(|()| false).map_err(OpError::NotVacant)
 }
 
 /// Runs a program; whether it changed something.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stead_spec::units::DiskId;
 
 use super::facts::Luks;
-use super::format::Header;
+use super::format::{self, Header};
 use super::policy::{self, Pin};
 use super::{DataDisk, MARK, RECOVERY, disk, luks, network_of, secret, tang, word};
 use crate::inventory::Known;
@@ -46,6 +46,16 @@ pub(super) fn binding(
     } else {
         let seen = disk(plan.seen, data.id)?;
         let luks = luks(seen)?.ok_or_else(|| Hidden::new(data.id.as_ref(), "it has no header"))?;
+        if !luks.keyslots.contains(&RECOVERY) {
+            // Its backups on other nodes still have it, and stay as they are.
+            let slot = luks.bindings.keys().next().copied().unwrap_or(FIRST);
+            let why = format!(
+                "its recovery key is gone from slot 0; `clevis luks pass -d {0} -s {slot}` prints a key by which \
+                 `cryptsetup luksAddKey --key-slot 0 {0}` puts it there again",
+                data.id.path()
+            );
+            return Err(Hidden::new(format!("whether {} may be bound anew", data.id), why));
+        }
         rebind(plan, data, luks, &pin, &mut step)?;
     }
     step.after(&data.step("format"));
@@ -64,30 +74,23 @@ struct Slots {
     right: Option<u8>,
     /// Bound to something else.
     old: Vec<u8>,
-    /// Has a key that nobody knows: clevis was cut after it had put it there.
-    dead: Vec<u8>,
 }
 
 impl Slots {
-    fn of(luks: &Luks, pin: &Pin, cut: bool) -> Self {
+    fn of(luks: &Luks, pin: &Pin) -> Self {
         let known = token_slots(luks);
         let is_right = |slot: &u8| luks.bindings.get(slot).and_then(Known::get).is_some_and(|bound| pin.is(bound));
         let bound = || luks.bindings.keys().copied();
         let right = bound().find(is_right);
         let old = bound().filter(|slot| Some(*slot) != right && (known.contains(slot) || is_right(slot)));
-        // That the slot is stead's, the token said before.
-        let dead = luks
-            .keyslots
-            .iter()
-            .filter(|slot| cut && known.contains(slot) && !luks.bindings.contains_key(slot) && **slot != RECOVERY);
-        Self { right, old: old.collect(), dead: dead.copied().collect() }
+        Self { right, old: old.collect() }
     }
+}
 
-    /// The lowest slot behind the recovery key's that is empty, or will be.
-    fn free(&self, luks: &Luks) -> Option<u8> {
-        let taken = |slot: &u8| luks.keyslots.contains(slot) || luks.bindings.contains_key(slot);
-        (FIRST..SLOTS).find(|slot| self.dead.contains(slot) || !taken(slot))
-    }
+/// The lowest slot behind the recovery key's that is empty. One in which a key is that nobody knows may be somebody's own,
+/// also where clevis was cut: it stays.
+fn free(luks: &Luks) -> Option<u8> {
+    (FIRST..SLOTS).find(|slot| !luks.keyslots.contains(slot) && !luks.bindings.contains_key(slot))
 }
 
 /// What leads from a header's bindings to the one that is asked.
@@ -99,14 +102,10 @@ fn rebind<'a>(
     step: &mut Draft<'a>,
 ) -> Result<(), Hidden> {
     let cut = plan.is_unfinished(&data.step("bind"))?;
-    let slots = Slots::of(luks, pin, cut);
+    let slots = Slots::of(luks, pin);
     foreign(plan, data, luks, &slots);
     let path = data.id.path();
-    for slot in &slots.dead {
-        step.why(format!("a binding was cut, and slot {slot} has a key that nobody knows"));
-        step.run(Program::Cryptsetup.command().args(["luksKillSlot", "--batch-mode", &path, &slot.to_string()]));
-    }
-    let slot = slots.right.or_else(|| slots.free(luks));
+    let slot = slots.right.or_else(|| free(luks));
     let slot = slot.ok_or_else(|| Hidden::new(data.id.as_ref(), "all slots of its header are taken"))?;
     let there = luks.token.as_ref().map(|(number, _)| *number);
     let number = there.or_else(|| (0..SLOTS).find(|id| !luks.tokens.contains(id))).unwrap_or_default();
@@ -126,10 +125,12 @@ fn rebind<'a>(
         });
         // Whose the slot is stands there before anything is in it.
         write(step, &slots.old.iter().copied().chain([slot]).collect::<Vec<_>>());
+        // clevis would take another key if this one opened nothing any more, and nobody would notice.
+        step.run(format::test(plan, data.id));
         step.run(bind(plan, data, pin, slot));
         step.run(test(data.id, slot));
-    } else if cut {
-        step.why("it was cut before it was tested");
+    } else if cut || !slots.old.is_empty() {
+        step.why("its binding has to be tested before anything is taken away");
         step.run(test(data.id, slot));
     }
     for old in &slots.old {
@@ -178,8 +179,8 @@ fn token_slots(luks: &Luks) -> BTreeSet<u8> {
 
 /// What opens the disk too, and isn't stead's.
 fn foreign(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>, luks: &Luks, slots: &Slots) {
-    let Slots { right, old, dead } = slots;
-    let own = |slot: &u8| *slot == RECOVERY || Some(*slot) == *right || old.contains(slot) || dead.contains(slot);
+    let Slots { right, old } = slots;
+    let own = |slot: &u8| *slot == RECOVERY || Some(*slot) == *right || old.contains(slot);
     for slot in luks.keyslots.iter().filter(|slot| !own(slot)) {
         let bound = match luks.bindings.get(slot) {
             Some(Known::Is(bound)) => format!("a binding to {bound}"),
@@ -190,15 +191,6 @@ fn foreign(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>, luks: &Luks, slots:
             "{} also opens by {bound} in slot {slot}, which isn't stead's: `cryptsetup luksKillSlot {} {slot}` takes it away",
             data.id,
             data.id.path()
-        ));
-    }
-    if !luks.keyslots.contains(&RECOVERY) {
-        plan.note(format!(
-            "the recovery key of {} is gone from slot 0: `clevis luks pass -d {} -s {}` prints a key by which `cryptsetup \
-             luksAddKey --key-slot 0` puts it there again",
-            data.id,
-            data.id.path(),
-            right.unwrap_or(FIRST)
         ));
     }
 }

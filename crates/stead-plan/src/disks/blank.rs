@@ -46,7 +46,7 @@ pub fn blank(disk: &Disk, swaps: &Known<Vec<Swap>>) -> Result<(), Taken> {
     }
     match known(disk.ends.as_ref()).map_err(|why| of("its ends", why))? {
         Ends::Zero => Ok(()),
-        Ends::Data(_) => Err(Taken::NotBlank("data of no kind that is known".to_owned())),
+        Ends::Head(_) | Ends::Data(_) => Err(Taken::NotBlank("data of no kind that is known".to_owned())),
     }
 }
 

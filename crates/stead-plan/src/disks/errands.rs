@@ -84,8 +84,12 @@ fn wipe_one(plan: &mut NodePlan<'_, '_>, id: &DiskId) -> Result<(), Hidden> {
         plan.refuse(format!("{id} has no mark of a stead cluster"), way);
         return Ok(());
     }
-    if plan.node.disks.contains_key(id) {
-        let way = format!("take it out of `disks` of [node.{}] first", plan.node.name);
+    // By whatever name, at whatever node.
+    let cluster = plan.spec.cluster().id;
+    let uuid = seen.content.as_ref().and_then(|content| content.uuid.clone()).unwrap_or_default();
+    let mut named = plan.spec.nodes().values().flat_map(|node| node.disks.keys());
+    if named.any(|other| seen.is(other) || super::uuid(cluster, other).to_string() == uuid) {
+        let way = "take it out of `disks` in the file first";
         plan.refuse(format!("{id} is one of the file's data disks"), way);
         return Ok(());
     }

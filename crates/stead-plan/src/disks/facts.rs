@@ -93,7 +93,9 @@ pub struct Signature {
 pub enum Ends {
     /// Zeros only.
     Zero,
-    /// Something, of this sum.
+    /// Something in the first 16 MiB, and nothing in the last: both have this sum.
+    Head(Sha256),
+    /// Something in the last 16 MiB: both have this sum.
     Data(Sha256),
 }
 

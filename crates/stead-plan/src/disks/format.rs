@@ -4,8 +4,8 @@ use stead_spec::units::{DiskId, WipeToken};
 use uuid::Uuid;
 
 use super::blank::{Taken, blank, found, unused};
-use super::facts::{Disk, LUKS, Luks};
-use super::{DataDisk, MARK, RECOVERY, binding, disk, luks, secret, tang, word};
+use super::facts::{Disk, Ends, LUKS, Luks};
+use super::{DataDisk, MARK, RECOVERY, binding, disk, secret, tang, word};
 use crate::init::size;
 use crate::inventory::Known;
 use crate::op::{Command, Filled, MayHold, Op, Program, Vacant};
@@ -106,12 +106,12 @@ pub(super) fn format(
 }
 
 fn holds(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, seen: &Disk) -> Result<Holds, Hidden> {
-    let luks = luks(seen)?;
-    if let Some(luks) = luks {
+    // A header that makes no sense is none of ours; what it is, the blank test tells.
+    if let Some(luks) = seen.luks.as_ref().and_then(Known::get) {
         let refused = |why: String, way: String| Ok(Holds::Refused(format!("{}: {why}", data.title()), way));
         let wipe = format!("if nobody needs it any more: `stead disk wipe {} {}`", plan.node.name, data.id);
         if luks.state.uuid == data.uuid.to_string() {
-            return ours(plan, data, luks);
+            return ours(plan, data, seen, luks);
         }
         if let Some((_, token)) = &luks.token {
             let of = |key: &str| token.get(key).and_then(|value| value.as_str()).unwrap_or("?").to_owned();
@@ -121,7 +121,7 @@ fn holds(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, seen: &Disk) -> Result<Ho
             return refused(format!("it has the label {} of a stead cluster's disk", luks.label), wipe);
         }
     }
-    if is_vacated(plan, data)? && beginnings(seen)? {
+    if is_vacated(plan, data, seen)? && beginnings(seen)? {
         return Ok(Holds::OwnBeginnings);
     }
     let not_blank = |words: String| {
@@ -140,10 +140,10 @@ fn holds(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, seen: &Disk) -> Result<Ho
 }
 
 /// A header with the UUID that this disk should have.
-fn ours(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, luks: &Luks) -> Result<Holds, Hidden> {
+fn ours(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, seen: &Disk, luks: &Luks) -> Result<Holds, Hidden> {
     let refused = |why: String, way: String| Ok(Holds::Refused(format!("{}: {why}", data.title()), way));
     if luks.keyslots.is_empty() {
-        if is_vacated(plan, data)? {
+        if is_vacated(plan, data, seen)? {
             return Ok(Holds::OwnBeginnings);
         }
         let backup = super::headers::path(plan.node.number, &data.name);
@@ -199,11 +199,11 @@ fn other(
     }
 }
 
-/// Whether this node has begun to format it, after it was proved that it may.
-fn is_vacated(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>) -> Result<bool, Hidden> {
+/// Whether this node has begun to format it, just this disk, after it was proved that it may.
+fn is_vacated(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, seen: &Disk) -> Result<bool, Hidden> {
     let vacated =
         plan.seen.vacated.as_result().map_err(|why| Hidden::new("which disks it has begun to format", why))?;
-    Ok(vacated.contains(&plan.id(&data.step("format"))))
+    Ok(vacated.get(&plan.id(&data.step("format"))) == Some(&seen.identity()))
 }
 
 /// Whether there is nothing on it but, at most, the beginnings of a LUKS header.
@@ -211,7 +211,10 @@ fn beginnings(seen: &Disk) -> Result<bool, Hidden> {
     let of = |why: &str| Hidden::new("what is on a disk that was begun to be formatted", why);
     let signatures = seen.signatures.as_ref().ok_or_else(|| of("not looked at"))?;
     let signatures = signatures.as_result().map_err(of)?;
-    let free = matches!(&seen.holders, Known::Is(holders) if holders.is_empty()) && seen.mounts.is_empty();
+    // No formatting writes at the end of a disk.
+    let ends = seen.ends.as_ref().ok_or_else(|| of("not looked at"))?.as_result().map_err(of)?;
+    let free = !matches!(ends, Ends::Data(_));
+    let free = free && matches!(&seen.holders, Known::Is(holders) if holders.is_empty()) && seen.mounts.is_empty();
     Ok(free && seen.children.is_empty() && signatures.iter().all(|found| found.kind == LUKS))
 }
 

@@ -69,12 +69,14 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
 /// Whether a keeper has another state of a header than the one there is, or will be.
 fn wants(plan: &crate::plan::planner::NodePlan<'_, '_>, of: Planned<'_>, data: &DataDisk<'_>) -> Result<bool, Hidden> {
     let step = |what: &str| StepId { layer: Layer::Disks, node: of.node.name.clone(), what: data.step(what) };
-    let changes = plan.has(&step("bind")) || plan.has(&step("format"));
+    let formats = plan.has(&step("format"));
+    let changes = formats || plan.has(&step("bind"));
     // What isn't there, or refused, has no header to be kept.
     let Ok(seen) = disk(of.seen, data.id) else { return Ok(false) };
     let state = match luks(seen)? {
         Some(luks) if is_whole(luks, data) => Some(&luks.state),
-        _ if changes => None,
+        Some(luks) if changes && luks.keyslots.contains(&RECOVERY) => None,
+        _ if formats => None,
         _ => return Ok(false),
     };
     if !vault::is_open(plan) {

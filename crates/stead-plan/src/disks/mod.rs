@@ -69,6 +69,11 @@ impl<'a> DataDisk<'a> {
         Self { id, usage, uuid, name: name(uuid) }
     }
 
+    /// The names of all nodes' disks.
+    fn every(spec: &Spec) -> impl Iterator<Item = &DiskId> {
+        spec.nodes().values().flat_map(|node| node.disks.keys())
+    }
+
     /// A node's, by their names.
     pub(crate) fn all(cluster: ClusterId, node: &'a Node) -> Vec<Self> {
         node.disks.iter().map(|(id, usage)| Self::new(cluster, id, usage)).collect()
@@ -196,7 +201,15 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
         planner.note(unlock::explain(spec).sentence);
     }
     let all: usize = spec.nodes().values().map(|node| node.disks.len()).sum();
-    tang::retire(planner, bound == all);
+    // One that the file leaves out may still want the old ones.
+    let ours = |disk: &Disk| DataDisk::every(spec).any(|id| disk.is(id));
+    let marked = |disk: &Disk| {
+        let label = disk.content.as_ref().and_then(|content| content.label.as_deref());
+        label.is_some_and(|label| label.starts_with(&format!("{MARK}_")))
+    };
+    let mut disks = nodes.iter().filter_map(|of| of.seen.disks.get()).flatten();
+    let left = disks.any(|disk| marked(disk) && !ours(disk));
+    tang::retire(planner, bound == all && !left);
 }
 
 /// A disk that a node tells of.

@@ -83,7 +83,9 @@ pub(crate) fn unit(data: &DataDisk<'_>) -> String {
 pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Result<(), Hidden> {
     let mut step = plan.draft(STEP, "have disks open whenever they are there and those answer who open them");
     let crypttab = plan.users_file(CRYPTTAB)?;
-    let lines: String = disks.iter().map(|data| line(plan, data, &crypttab.text)).collect();
+    let mut lines: String = disks.iter().map(|data| line(plan, data, &crypttab.text)).collect();
+    let left = left_out(plan, disks, &crypttab.text);
+    lines.extend(left.iter().map(|(line, _)| format!("{line}\n")));
     let text = BLOCK.put(&crypttab.text, &lines).map_err(|why| Hidden::new(CRYPTTAB, why))?;
     let mut want = crypttab.with(text);
     if crypttab.text.is_empty() && crate::host::installs(plan.seen, "cryptsetup")? {
@@ -102,7 +104,7 @@ pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Re
     if helper {
         step.run(Program::Systemctl.command().args(["try-restart", HELPER]));
     }
-    if step.file(&Managed::new(RULES, header("#") + &rules(disks)))? {
+    if step.file(&Managed::new(RULES, header("#") + &rules(disks, &left)))? {
         step.run(Program::Udevadm.command().args(["control", "--reload"]));
     }
     step.service(ANSWERS, Comes::Running, false)?;
@@ -138,11 +140,37 @@ fn options(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, seen: Option<&Disk>) ->
     options
 }
 
-fn rules(disks: &[DataDisk<'_>]) -> String {
+/// The lines of disks of the cluster that are there and that the file leaves out, with their UUIDs: they go on opening.
+fn left_out(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>], crypttab: &str) -> Vec<(String, String)> {
+    let lines = crypttab.lines().filter(|line| line.starts_with("stead_"));
+    let lines =
+        lines.filter_map(|line| Some((line.to_owned(), line.split(" UUID=").nth(1)?.split(' ').next()?.to_owned())));
+    let others = lines.filter(|(_, uuid)| !disks.iter().any(|data| data.uuid.to_string() == *uuid));
+    let seen: Vec<&Disk> = plan.seen.disks.get().into_iter().flatten().collect();
+    let disk = |uuid: &str| {
+        seen.iter()
+            .copied()
+            .find(|disk| disk.content.as_ref().is_some_and(|content| content.uuid.as_deref() == Some(uuid)))
+    };
+    let left: Vec<_> = others.filter_map(|(line, uuid)| disk(&uuid).map(|disk| (line, uuid, disk))).collect();
+    for (_, _, disk) in &left {
+        if let Some(id) = disk.ids.first() {
+            plan.leftover(format!("the disk {id} of this cluster"), format!("stead disk wipe {} {id}", plan.node.name));
+        }
+    }
+    left.into_iter().map(|(line, uuid, _)| (line, uuid)).collect()
+}
+
+fn rules(disks: &[DataDisk<'_>], left: &[(String, String)]) -> String {
     let mut text = "\nSUBSYSTEM!=\"block\", GOTO=\"stead_end\"\nACTION==\"remove\", GOTO=\"stead_end\"\n".to_owned();
     let wants = |unit: &str| format!("TAG+=\"systemd\", ENV{{SYSTEMD_WANTS}}+=\"{unit}\"");
     for data in disks {
         let _ = writeln!(text, "ENV{{ID_FS_UUID}}==\"{}\", {}", data.uuid, wants(&unit(data)));
+    }
+    for (line, uuid) in left {
+        let name = line.split(' ').next().unwrap_or_default();
+        let _ =
+            writeln!(text, "ENV{{ID_FS_UUID}}==\"{uuid}\", {}", wants(&format!("systemd-cryptsetup@{name}.service")));
     }
     let _ = writeln!(text, "ENV{{DM_NAME}}==\"{}\", {}", vault::DM_NAMES, wants(vault::UNIT));
     text.push_str("LABEL=\"stead_end\"\n");

@@ -77,11 +77,13 @@ fn retired(name: &str) -> String {
 
 /// The numbers of the keys that stead has made.
 fn numbers(keys: &Tang) -> impl Iterator<Item = u32> {
-    let names = keys.advertised.keys().chain(&keys.hidden);
-    names.filter_map(|name| {
-        let name = name.strip_prefix(&format!(".{MARK}.")).unwrap_or(name);
-        name.strip_prefix(MARK)?.split('-').next()?.parse().ok()
-    })
+    keys.advertised.keys().chain(&keys.hidden).filter_map(|name| number(name))
+}
+
+/// The number of a key that stead has made, by its file's name.
+fn number(name: &str) -> Option<u32> {
+    let name = name.strip_prefix(&format!(".{MARK}.")).unwrap_or(name);
+    name.strip_prefix(MARK)?.split('-').next()?.parse().ok()
 }
 
 fn keys(seen: &crate::inventory::NodeInventory) -> Result<Tang, Hidden> {
@@ -103,10 +105,12 @@ pub(super) fn print(plan: &NodePlan<'_, '_>, of: &Node, nodes: &[Planned<'_>]) -
     let what = || format!("the thumbprint of {}'s tang", of.name);
     let peer = nodes.iter().find(|other| other.node.name == of.name);
     let peer = peer.ok_or_else(|| Hidden::new(what(), "the node didn't answer"))?;
-    let signs = keys(peer.seen)?.advertised.into_values().find_map(|key| match key {
-        TangKey::Signs(thumbprint) => Some(thumbprint),
+    let signs = keys(peer.seen)?.advertised.into_iter().filter_map(|(name, key)| match key {
+        TangKey::Signs(thumbprint) => Some((number(&name), thumbprint)),
         TangKey::Exchanges => None,
     });
+    // The newest: an older one may have lost the key that goes with it.
+    let signs = signs.max_by_key(|(number, _)| *number).map(|(_, thumbprint)| thumbprint);
     signs.map(Print::Is).ok_or_else(|| Hidden::new(what(), "it has none"))
 }
 

@@ -91,6 +91,10 @@ pub(super) fn vault(plan: &mut NodePlan<'_, '_>, disks: &[&DataDisk<'_>]) -> Res
     let pools = pools(plan)?;
     let has_it = |data: &&&DataDisk<'_>| pools.get(&data.name).is_some_and(|pool| pool.volumes.contains_key(NAME));
     let there = disks.iter().find(has_it).copied();
+    if there.is_none() && is_mounted(plan.seen) {
+        // It is on a disk that the file leaves out: that goes on as it is.
+        return Ok(());
+    }
     let Some(data) = there.map_or_else(|| choose(plan, disks), |data| Ok(Some(data)))? else { return Ok(()) };
     let mut step = plan.draft(STEP, format!("a place for secrets on {}", data.title()));
     let device = format!("/dev/{}/{NAME}", data.name);
@@ -106,6 +110,10 @@ pub(super) fn vault(plan: &mut NodePlan<'_, '_>, disks: &[&DataDisk<'_>]) -> Res
     if volume.is_none_or(|volume| volume.content.is_none()) {
         step.rests_on(About::Pool(data.name.clone()))?;
         if volume.is_some() {
+            if !plan.is_unfinished(STEP)? {
+                // It had one once: what is there may be whole, and only not found.
+                return Err(Hidden::new("what is in the vault", format!("no file system is found on {device}")));
+            }
             step.why("it has no file system");
         } else if there.is_some() {
             return Err(Hidden::new("what is in the vault", "its volume isn't active"));

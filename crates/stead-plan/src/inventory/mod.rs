@@ -94,8 +94,9 @@ pub struct NodeInventory {
     pub pools: Known<BTreeMap<String, Pool>>,
     /// The backups of other nodes' headers that it keeps, by their files' names.
     pub headers: Known<BTreeMap<String, HeaderState>>,
-    /// Steps that have begun to format a disk, after it was proved that they may, and have not ended well.
-    pub vacated: Known<BTreeSet<StepId>>,
+    /// Steps that have begun to format a disk, after it was proved that they may, and have not ended well; with the disk's
+    /// [identity](Disk::identity).
+    pub vacated: Known<BTreeMap<StepId, String>>,
     /// Disks, with everything the blank test needs where [`Questions::blank_test`] asked.
     pub disks: Known<Vec<Disk>>,
 }

@@ -487,8 +487,10 @@ impl Drive {
             disk.signatures = Some(Known::Is(kind.map(found).into_iter().collect()));
             disk.blkid = Some(Known::Is(if kind.is_none() { 2 } else { 0 }));
             disk.exclusive = Some(Known::Is(!self.open));
-            let data = || Ends::Data(stead_plan::inventory::sha256(format!("{:?}{:?}", self.other, self.header)));
-            disk.ends = Some(Known::Is(if empty { Ends::Zero } else { data() }));
+            let sum = stead_plan::inventory::sha256(format!("{:?}{:?}", self.other, self.header));
+            let own = self.other.as_deref().is_none_or(|other| other == HALF);
+            let data = if own { Ends::Head(sum) } else { Ends::Data(sum) };
+            disk.ends = Some(Known::Is(if empty { Ends::Zero } else { data }));
         }
         disk
     }

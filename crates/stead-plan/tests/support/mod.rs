@@ -178,7 +178,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         tang: Known::Is(None),
         pools: Known::Is(BTreeMap::new()),
         headers: Known::Is(BTreeMap::new()),
-        vacated: Known::Is(BTreeSet::new()),
+        vacated: Known::Is(BTreeMap::new()),
         disks: Known::Is(
             std::iter::once(os_disk(node.number.get())).chain(blank_drives(spec, name).tell(false)).collect(),
         ),

@@ -4,14 +4,25 @@ use std::fs;
 
 use stead_lab::protocol::Request;
 
-use crate::cluster::{Home, INSTALLS, REMOVE, applied, assert_code, comes_up, cut_power, err, kill_agent, out};
+use crate::cluster::{
+    Home, INSTALLS, REMOVE, TestCluster, applied, applied_on_plain, assert_code, comes_up, cut_power, err, kill_agent,
+    out,
+};
 use crate::support::{eventually, fresh};
 
 const NODES: [&str; 3] = ["node1", "node2", "node3"];
 
 #[test]
+fn debian_13_and_12_become_nodes_and_the_second_plan_is_empty() {
+    become_nodes(&applied());
+}
+
+#[test]
 fn plain_debian_13_and_12_become_nodes_and_the_second_plan_is_empty() {
-    let cluster = applied();
+    become_nodes(&applied_on_plain());
+}
+
+fn become_nodes(cluster: &TestCluster) {
     cluster.home.settled();
     assert!(!out(&cluster.home.stead(&["plan"])).contains("this computer is"), "the nodes' clocks are right");
     for (node, updates_itself_at) in NODES.into_iter().zip(["04:30:00", "04:50:00", "05:10:00"]) {

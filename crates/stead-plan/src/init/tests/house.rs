@@ -46,7 +46,7 @@ pub(super) fn inventory(hostname: &str) -> NodeInventory {
         tang: Known::Is(None),
         pools: Known::Is(BTreeMap::new()),
         headers: Known::Is(BTreeMap::new()),
-        vacated: Known::Is(std::collections::BTreeSet::new()),
+        vacated: Known::Is(BTreeMap::new()),
         disks: Known::Is(Vec::new()),
     }
 }
