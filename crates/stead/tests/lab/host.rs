@@ -35,7 +35,7 @@ fn become_nodes(cluster: &TestCluster) {
         cluster.on(node, "apt-config dump Unattended-Upgrade::Package-Blacklist | grep -q glusterfs-server");
         cluster.on(node, "swapon --show=NAME --noheadings | grep -q dm- || swapon --show | grep -q stead");
         cluster.on(node, "grep -q '^10$' /proc/sys/vm/swappiness");
-        cluster.on(node, "journalctl -t stead -o cat | grep -q '^done: install chrony'");
+        cluster.on(node, "journalctl -t stead -o cat | grep -qE '^done: install (chrony|unattended)'");
         // The lab's image has the timer masked; where it isn't, each node updates itself at a time of its own.
         let at = "systemctl unmask apt-daily-upgrade.timer; systemctl start apt-daily-upgrade.timer; \
                   systemctl show --property=TimersCalendar apt-daily-upgrade.timer | grep -o '..:[0-9][0-9]:00'";
