@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use stead_apply::journal::{EventKind, RunResult};
+use stead_apply::drive::Applied;
+use stead_apply::journal::{EventKind, Journal, RunResult};
 use stead_node::protocol::Role;
 use stead_plan::inventory::Inventory;
 use stead_plan::plan::{Asked, Detail, Plan};
@@ -47,16 +48,9 @@ impl Errand {
             cluster.ask_about(node, disk);
         }
         run::to_its_end(async {
-            let looked = cluster.look(Role::Apply, printer).await?;
-            let plan = cluster.with_asked(|asked| plan(asked, &looked.inventory));
-            show(&plan, Detail::Steps, printer);
-            if !plan.refusals.is_empty() || plan.is_empty() {
-                return Ok(code(&plan));
-            }
-            let how = How { yes: self.yes, kept_for_days: false, identities: &self.identities };
-            let Some((applied, mut journal)) = carry_out(&mut cluster, &plan, looked.links, &how, printer).await?
-            else {
-                return Ok(ExitCode::FAILURE);
+            let (applied, mut journal) = match self.carried_out(&mut cluster, plan, printer).await? {
+                Ok((_, applied, journal)) => (applied, journal),
+                Err(code) => return Ok(code),
             };
             let (result, line, code) = if applied.is_whole() {
                 (RunResult::Done, done.to_owned(), ExitCode::SUCCESS)
@@ -73,19 +67,31 @@ impl Errand {
     /// Plans with a wish, applies, and looks whether all is as asked.
     pub(crate) fn apply(&self, wishes: &stead_plan::plan::Wishes, printer: &mut Printer) -> anyhow::Result<ExitCode> {
         let Some(mut cluster) = Cluster::open(&self.access, printer)? else { return Ok(ExitCode::FAILURE) };
+        let plan = |asked: &Asked<'_>, inventory: &Inventory| stead_plan::plan::plan_with(asked, wishes, inventory);
         run::to_its_end(async {
-            let looked = cluster.look(Role::Apply, printer).await?;
-            let plan = cluster.with_asked(|asked| stead_plan::plan::plan_with(asked, wishes, &looked.inventory));
-            show(&plan, Detail::Steps, printer);
-            if !plan.refusals.is_empty() || plan.is_empty() {
-                return Ok(code(&plan));
-            }
-            let how = How { yes: self.yes, kept_for_days: false, identities: &self.identities };
-            let Some((applied, mut journal)) = carry_out(&mut cluster, &plan, looked.links, &how, printer).await?
-            else {
-                return Ok(ExitCode::FAILURE);
+            let (plan, applied, mut journal) = match self.carried_out(&mut cluster, plan, printer).await? {
+                Ok(done) => done,
+                Err(code) => return Ok(code),
             };
             crate::apply::verify(&cluster, &plan, &applied, None, &mut journal, printer).await
         })
+    }
+
+    /// Looks, plans, shows and does it; the exit status if nothing was done.
+    async fn carried_out(
+        &self,
+        cluster: &mut Cluster,
+        plan: impl FnOnce(&Asked<'_>, &Inventory) -> Plan,
+        printer: &mut Printer,
+    ) -> anyhow::Result<Result<(Plan, Applied, Journal), ExitCode>> {
+        let looked = cluster.look(Role::Apply, printer).await?;
+        let plan = cluster.with_asked(|asked| plan(asked, &looked.inventory));
+        show(&plan, Detail::Steps, printer);
+        if !plan.refusals.is_empty() || plan.is_empty() {
+            return Ok(Err(code(&plan)));
+        }
+        let how = How { yes: self.yes, kept_for_days: false, identities: &self.identities };
+        let done = carry_out(cluster, &plan, looked.links, &how, printer).await?;
+        Ok(done.map(|(applied, journal)| (plan, applied, journal)).ok_or(ExitCode::FAILURE))
     }
 }

@@ -4,7 +4,7 @@
 use stead_spec::units::{DiskId, NodeName};
 
 use super::facts::LUKS;
-use super::{DataDisk, MARK, binding, disk, format, luks, opening, secret};
+use super::{DataDisk, binding, disk, format, is_name, luks, opening, secret};
 use crate::inventory::{Inventory, Known};
 use crate::op::{Filled, Program};
 use crate::plan::planner::{Hidden, NodePlan, Planner};
@@ -71,10 +71,11 @@ pub fn wipe(asked: &Asked<'_>, inventory: &Inventory, node: &NodeName, id: &Disk
 fn wipe_one(plan: &mut NodePlan<'_, '_>, id: &DiskId) -> Result<(), Hidden> {
     let seen = disk(plan.seen, id)?;
     let marked = match &seen.luks {
-        Some(Known::Is(luks)) => luks.token.is_some() || luks.label.starts_with(&format!("{MARK}_")),
-        _ => seen.content.as_ref().is_some_and(|content| {
-            content.kind == LUKS && content.label.as_ref().is_some_and(|label| label.starts_with(&format!("{MARK}_")))
-        }),
+        Some(Known::Is(luks)) => luks.token.is_some() || is_name(&luks.label),
+        _ => seen
+            .content
+            .as_ref()
+            .is_some_and(|content| content.kind == LUKS && content.label.as_ref().is_some_and(|label| is_name(label))),
     };
     if !marked {
         let way = format!(
@@ -87,8 +88,7 @@ fn wipe_one(plan: &mut NodePlan<'_, '_>, id: &DiskId) -> Result<(), Hidden> {
     // By whatever name, at whatever node.
     let cluster = plan.spec.cluster().id;
     let uuid = seen.content.as_ref().and_then(|content| content.uuid.clone()).unwrap_or_default();
-    let mut named = plan.spec.nodes().values().flat_map(|node| node.disks.keys());
-    if named.any(|other| seen.is(other) || super::uuid(cluster, other).to_string() == uuid) {
+    if DataDisk::every(plan.spec).any(|other| seen.is(other) || super::uuid(cluster, other).to_string() == uuid) {
         let way = "take it out of `disks` in the file first";
         plan.refuse(format!("{id} is one of the file's data disks"), way);
         return Ok(());

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::blank::{Taken, blank, found, unused};
 use super::facts::{Disk, Ends, LUKS, Luks};
-use super::{DataDisk, MARK, RECOVERY, binding, disk, secret, tang, word};
+use super::{DataDisk, RECOVERY, binding, disk, is_name, secret, tang, word};
 use crate::init::size;
 use crate::inventory::Known;
 use crate::op::{Command, Filled, MayHold, Op, Program, Vacant};
@@ -117,7 +117,7 @@ fn holds(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, seen: &Disk) -> Result<Ho
             let of = |key: &str| token.get(key).and_then(|value| value.as_str()).unwrap_or("?").to_owned();
             return refused(format!("it is {} of cluster {}", of("disk"), of("cluster")), wipe);
         }
-        if luks.label.starts_with(&format!("{MARK}_")) {
+        if is_name(&luks.label) {
             return refused(format!("it has the label {} of a stead cluster's disk", luks.label), wipe);
         }
     }

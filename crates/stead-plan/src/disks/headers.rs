@@ -110,11 +110,7 @@ fn back_up<'a>(planner: &mut Planner<'a>, of: Planned<'a>, data: &DataDisk<'_>, 
             step.after(&data.step(before));
         }
         for keeper in keepers {
-            step.after_step(StepId {
-                layer: Layer::Disks,
-                node: keeper.node.name.clone(),
-                what: vault::STEP.to_owned(),
-            });
+            step.after_on(keeper.node.name.clone(), vault::STEP);
         }
         plan.add(step);
         taken = true;

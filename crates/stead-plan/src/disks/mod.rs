@@ -111,6 +111,11 @@ fn name(uuid: Uuid) -> String {
     format!("{MARK}_{:.12}", uuid.simple().to_string())
 }
 
+/// Whether a label is such a name, of whatever cluster.
+fn is_name(label: &str) -> bool {
+    label.strip_prefix(MARK).is_some_and(|rest| rest.starts_with('_'))
+}
+
 /// The name of a disk's recovery key among the sealed secrets.
 pub fn secret(disk: &DiskId) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".:_-".contains(c) { c } else { '_' };
@@ -127,7 +132,7 @@ fn word(usage: &DiskUse) -> &str {
 
 /// The recovery keys that all disks of the file want, by their names.
 pub(crate) fn secrets(spec: &Spec) -> Vec<String> {
-    let mut names: Vec<String> = spec.nodes().values().flat_map(|node| node.disks.keys()).map(secret).collect();
+    let mut names: Vec<String> = DataDisk::every(spec).map(secret).collect();
     names.sort();
     names.dedup();
     names
@@ -200,12 +205,12 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
     if planner.plan.steps.iter().any(|step| step.id.layer == Layer::Disks && step.id.kind() == "bind") {
         planner.note(unlock::explain(spec).sentence);
     }
-    let all: usize = spec.nodes().values().map(|node| node.disks.len()).sum();
+    let all = DataDisk::every(spec).count();
     // One that the file leaves out may still want the old ones.
     let ours = |disk: &Disk| DataDisk::every(spec).any(|id| disk.is(id));
     let marked = |disk: &Disk| {
         let label = disk.content.as_ref().and_then(|content| content.label.as_deref());
-        label.is_some_and(|label| label.starts_with(&format!("{MARK}_")))
+        label.is_some_and(is_name)
     };
     let mut disks = nodes.iter().filter_map(|of| of.seen.disks.get()).flatten();
     let left = disks.any(|disk| marked(disk) && !ours(disk));

@@ -158,14 +158,6 @@ impl Drives {
                     if right { done() } else { failed("No key available with this passphrase.") }
                 })
             }
-            (Program::Cryptsetup, ["luksKillSlot", "--batch-mode", path, slot]) => {
-                self.header(path).and_then(|header| {
-                    let slot: u8 = slot.parse().map_err(|_| "Invalid slot.".to_owned())?;
-                    header.slots.remove(&slot).ok_or("Keyslot is not active.")?;
-                    header.epoch += 1;
-                    done()
-                })
-            }
             (Program::Cryptsetup, ["luksHeaderBackup", path, "--header-backup-file", file]) => {
                 let state = match self.header(path) {
                     Ok(header) => header.state(),
