@@ -1,4 +1,5 @@
-//! Drives a plan: its steps in parallel across nodes, as their order allows, and one at a time on each node.
+//! Drives a plan: its steps in parallel across nodes, as their order allows. On each node one at a time, but for those that
+//! say they may be done beside others.
 //!
 //! A step that fails, waits or is lost stops only what comes after it; all else goes on, so that one apply does as much
 //! as can be done, and the next one finishes the job.
@@ -15,7 +16,7 @@ use std::fmt;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use stead_node::protocol::{Answer, Kept, Recording, Request};
-use stead_plan::generation::Generation;
+use stead_plan::generation::{Ancestor, Generation};
 use stead_plan::inventory::sha256;
 use stead_plan::op::Op;
 use stead_plan::op::OutputRef;
@@ -40,6 +41,8 @@ pub struct Order<'a> {
     pub plan: &'a Plan,
     /// Of the cluster file and the sealed secrets that the plan was made from.
     pub digest: &'a Sha256,
+    /// The generations that these descend from.
+    pub ancestors: &'a [Ancestor],
     /// The generation that [`Plan::keep`] names, with its texts. `None` where the plan keeps nothing.
     pub kept: Option<Kept>,
     /// The sealed secrets that the plan wants, opened, by their names.
@@ -157,7 +160,7 @@ pub async fn perform<R: Reach>(
     order: Order<'_>,
     on: &mut dyn FnMut(Event),
 ) -> Result<Applied, NotApplied> {
-    let Order { plan, digest, kept, secrets, stop } = order;
+    let Order { plan, digest, ancestors, kept, secrets, stop } = order;
     if !plan.refusals.is_empty() {
         return Err(NotApplied::Refused);
     }
@@ -172,7 +175,7 @@ pub async fn perform<R: Reach>(
         return Err(NotApplied::NoSecret(missing.name.clone()));
     }
     on(Event::Held(lease.links.len()));
-    not_overtaken(&mut lease, named, digest).await?;
+    not_overtaken(&mut lease, named, digest, ancestors).await?;
     let stopped = *stop.borrow();
     let kept = match kept {
         Some(kept) if !stopped => keep(&mut lease, plan, &kept, on).await,
@@ -217,6 +220,7 @@ async fn not_overtaken<L: Link>(
     lease: &mut Lease<L>,
     named: Option<(u64, &Sha256)>,
     digest: &Sha256,
+    ancestors: &[Ancestor],
 ) -> Result<(), NotApplied> {
     let asked = lease.links.iter_mut().map(|(node, link)| async move {
         // A node that breaks now is none that the plan is done on: its first step finds out.
@@ -227,7 +231,12 @@ async fn not_overtaken<L: Link>(
     });
     let answers: Vec<_> = asked.collect::<FuturesUnordered<_>>().collect().await;
     let fetched: Vec<_> = answers.into_iter().flatten().collect();
-    let own = |generation: &Generation| generation.digest == *digest;
+    // A plan that keeps nothing may be made from a file that was edited since.
+    let descends = |generation: &Generation| {
+        let is = |one: &Ancestor| one.number == generation.number && one.digest == generation.digest;
+        named.is_none() && ancestors.iter().any(is)
+    };
+    let own = |generation: &Generation| generation.digest == *digest || descends(generation);
     let ours = named.map_or_else(
         || fetched.iter().map(|(_, kept)| kept).filter(|kept| own(kept)).map(|kept| kept.number).max().unwrap_or(0),
         |(number, _)| number,

@@ -76,6 +76,10 @@ pub enum Request {
     /// Do a step. Wants the lock. Answered by [`Answer::Progress`] any number of times, then [`Answer::Performed`].
     /// A step with a [guard](Job::guard) that ended well is pending then, until it is confirmed or undone.
     Perform(Box<Job>),
+    /// Do these steps at the same time, as many at once as the node has memory for: each says what it
+    /// [takes](Job::beside). Wants the lock. Answered by [`Answer::ProgressOf`] any number of times, then
+    /// [`Answer::PerformedTogether`].
+    PerformTogether(Vec<Job>),
     /// Which of these addresses can be reached. Answered by [`Answer::Pinged`].
     Ping(BTreeSet<Ipv4Addr>),
     /// A guarded step stays. Comes over a new connection, which shows that there can be one, and wants no lock. Answered
@@ -113,8 +117,12 @@ pub enum Answer {
     Fetched(Option<Box<Kept>>),
     /// On the way to an answer: what runs now, or what is amiss, for a person.
     Progress(String),
+    /// On the way to an answer to [`Request::PerformTogether`]: what one of the steps does now.
+    ProgressOf(StepId, String),
     /// To [`Request::Perform`].
     Performed(Performed),
+    /// To [`Request::PerformTogether`]: what came of each step.
+    PerformedTogether(BTreeMap<StepId, Performed>),
     /// To [`Request::Ping`]: whether each answered.
     Pinged(BTreeMap<Ipv4Addr, bool>),
     /// To [`Request::Confirm`].
@@ -139,6 +147,9 @@ pub struct Job {
     /// The way back, if it has one. What it watches is not the node's business.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
+    /// What memory it takes beside others, in MiB, if it may be done beside others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<u32>,
 }
 
 /// What came of a step.

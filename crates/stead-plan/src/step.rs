@@ -62,6 +62,10 @@ pub struct Step {
     /// For a step that may cut its node off: what undoes it unless it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,
+    /// For a step that may be done at the same time as others of its node that say this too: the memory that it takes
+    /// at most, in MiB. Never one with a guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<u32>,
 }
 
 /// Something that was observed and that a step rests on.

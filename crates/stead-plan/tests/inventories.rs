@@ -199,7 +199,14 @@ fn drives() -> Vec<Case> {
                 \"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\" }]";
     let mut unlock = case("unlock-changed", &with(tang), converged(TOML, &TRIXIE));
     unlock.ancestors = vec![Ancestor { number: 1, digest: sum(TOML.as_bytes()) }];
+    // Nobody speaks to it.
+    let mut two = converged(TOML, &TRIXIE);
+    two.nodes.remove(&support::name("node3"));
+    let revoked = TOML.replace("[node.node3]\n", "[node.node3]\nrevoked = true\n");
+    let mut stolen = case("node-revoked", &revoked, two);
+    stolen.ancestors.clone_from(&unlock.ancestors);
     vec![
+        stolen,
         case("disk-not-blank", TOML, with_photos()),
         case("disk-may-be-wiped", &permitted, with_photos()),
         case("disk-wipe-overtaken", &permitted, changed),

@@ -155,9 +155,14 @@ impl Spec {
         &self.unlock
     }
 
+    /// The nodes that are in nobody else's hands.
+    pub fn trusted_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(|node| !node.revoked)
+    }
+
     /// What opens the disks of one node.
     pub fn lock(&self, node: &NodeName) -> Lock {
-        self.unlock.for_node(node, &self.nodes.keys().collect::<Vec<_>>())
+        self.unlock.for_node(node, &self.trusted_nodes().map(|node| &node.name).collect::<Vec<_>>())
     }
 
     /// The volumes.

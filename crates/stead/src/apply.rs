@@ -83,7 +83,12 @@ async fn apply(
     if !plan.refusals.is_empty() || plan.is_empty() {
         return Ok(code(&plan));
     }
-    let how = How { yes: arguments.yes, kept_for_days: arguments.plan.is_some(), identities: &arguments.identities };
+    let how = How {
+        yes: arguments.yes,
+        kept_for_days: arguments.plan.is_some(),
+        alone: false,
+        identities: &arguments.identities,
+    };
     let Some((done, mut journal)) = carry_out(cluster, &plan, links, &how, printer).await? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -96,6 +101,8 @@ pub(crate) struct How<'a> {
     pub(crate) yes: bool,
     /// It comes from a file.
     pub(crate) kept_for_days: bool,
+    /// Each of its steps is one node's own affair, for which the others needn't be there.
+    pub(crate) alone: bool,
     pub(crate) identities: &'a IdentityFiles,
 }
 
@@ -112,16 +119,18 @@ pub(crate) async fn carry_out(
         return Ok(None);
     }
     let secrets = opened(cluster, plan, how.identities, printer)?;
-    let mut lease = lock::hold(links, cluster.spec.nodes().len()).await?;
+    let nodes = if how.alone { 1 } else { cluster.spec.nodes().len() };
+    let mut lease = lock::hold(links, nodes).await?;
     // Somebody thought about the plan for a while, or kept it for days.
     if how.kept_for_days || !how.yes {
         not_overtaken(plan, &cluster.look_again(&mut lease.links).await?)?;
     }
     let kept = kept(cluster, plan)?;
     let digest = cluster.digest();
+    let ancestors = cluster.sealed.as_ref().map(Sealed::ancestors).unwrap_or_default().to_vec();
     let mut journal = Journal::start(&cluster::runs(&cluster.spec)?, now(), &run::who(), &summary(plan))?;
     let (stopper, stop) = watch::channel(false);
-    let order = Order { plan, digest: &digest, kept, secrets, stop };
+    let order = Order { plan, digest: &digest, ancestors: &ancestors, kept, secrets, stop };
     let mut progress = Progress::new(plan, printer);
     let on = &mut |event: Event| {
         progress.on(&event);

@@ -33,7 +33,7 @@ pub(crate) struct Access {
 }
 
 /// How nodes are reached.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ReachOptions {
     /// A configuration of ssh's, instead of your own.
     #[arg(long, value_name = "FILE", env = "STEAD_SSH_CONFIG")]
@@ -80,10 +80,10 @@ impl Cluster {
         };
         let sealed = Sealed::load(&secrets_beside(&path), &spec.cluster().id)?;
         let target = |node: &Node| Target { ssh: node.ssh.clone(), was: node.was.clone() };
-        let nodes = spec.nodes().values().map(|node| (node.name.clone(), target(node))).collect();
+        let nodes = spec.trusted_nodes().map(|node| (node.name.clone(), target(node))).collect();
         let ssh = access.reach.ssh(nodes, Some(&spec))?;
-        let questions =
-            spec.nodes().keys().map(|node| (node.clone(), stead_plan::plan::questions(&spec, node))).collect();
+        let questions = spec.trusted_nodes().map(|node| &node.name);
+        let questions = questions.map(|node| (node.clone(), stead_plan::plan::questions(&spec, node))).collect();
         let record = access.reach.record.clone();
         Ok(Some(Self { path, text, spec, sealed, ssh, questions, record }))
     }

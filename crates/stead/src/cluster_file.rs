@@ -12,7 +12,7 @@ use stead_spec::{Report, Spec};
 use crate::print::Printer;
 
 /// Which cluster file a command is about.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ClusterFile {
     /// The cluster file; `-` is standard input.
     #[arg(short = 'f', long = "file", value_name = "FILE", default_value = "stead.toml")]

@@ -30,6 +30,11 @@ pub(crate) struct Errand {
 }
 
 impl Errand {
+    /// As the command line would have it.
+    pub(crate) fn new(access: Access, identities: IdentityFiles, yes: bool) -> Self {
+        Self { access, identities, yes }
+    }
+
     /// Which cluster file.
     pub(crate) fn file(&self) -> &crate::cluster_file::ClusterFile {
         &self.access.file
@@ -48,7 +53,7 @@ impl Errand {
             cluster.ask_about(node, disk);
         }
         run::to_its_end(async {
-            let (applied, mut journal) = match self.carried_out(&mut cluster, plan, printer).await? {
+            let (applied, mut journal) = match self.carried_out(&mut cluster, plan, true, printer).await? {
                 Ok((_, applied, journal)) => (applied, journal),
                 Err(code) => return Ok(code),
             };
@@ -69,7 +74,7 @@ impl Errand {
         let Some(mut cluster) = Cluster::open(&self.access, printer)? else { return Ok(ExitCode::FAILURE) };
         let plan = |asked: &Asked<'_>, inventory: &Inventory| stead_plan::plan::plan_with(asked, wishes, inventory);
         run::to_its_end(async {
-            let (plan, applied, mut journal) = match self.carried_out(&mut cluster, plan, printer).await? {
+            let (plan, applied, mut journal) = match self.carried_out(&mut cluster, plan, false, printer).await? {
                 Ok(done) => done,
                 Err(code) => return Ok(code),
             };
@@ -82,6 +87,7 @@ impl Errand {
         &self,
         cluster: &mut Cluster,
         plan: impl FnOnce(&Asked<'_>, &Inventory) -> Plan,
+        alone: bool,
         printer: &mut Printer,
     ) -> anyhow::Result<Result<(Plan, Applied, Journal), ExitCode>> {
         let looked = cluster.look(Role::Apply, printer).await?;
@@ -90,7 +96,7 @@ impl Errand {
         if !plan.refusals.is_empty() || plan.is_empty() {
             return Ok(Err(code(&plan)));
         }
-        let how = How { yes: self.yes, kept_for_days: false, identities: &self.identities };
+        let how = How { yes: self.yes, kept_for_days: false, alone, identities: &self.identities };
         let done = carry_out(cluster, &plan, looked.links, &how, printer).await?;
         Ok(done.map(|(applied, journal)| (plan, applied, journal)).ok_or(ExitCode::FAILURE))
     }

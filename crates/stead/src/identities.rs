@@ -9,7 +9,7 @@ use crate::print::Printer;
 use crate::{Advised, ask};
 
 /// Where the keys are that open sealed secrets.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct IdentityFiles {
     /// A private key that opens the sealed secrets, of OpenSSH or age; may be given several times [default: what is there
     /// of `~/.ssh/id_ed25519`, `~/.ssh/id_rsa` and `~/.config/stead/identity.txt`]

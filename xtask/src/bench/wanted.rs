@@ -187,6 +187,7 @@ mod tests {
 
     fn step(node: &str, ops: Vec<op::Op>, basis: Vec<About>) -> Step {
         Step {
+            beside: None,
             id: StepId { layer: Layer::Host, node: node.parse().unwrap(), what: "all".to_owned() },
             title: "do it".to_owned(),
             why: Vec::new(),

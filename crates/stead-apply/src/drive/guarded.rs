@@ -13,7 +13,7 @@ use stead_plan::step::{Guard, Outcome, StepId, Watch};
 use stead_spec::units::NodeName;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::run::{Ending, On, said, tell};
+use super::run::{EndedStep, Ending, On, said, tell};
 use super::{Because, Ended, Event};
 use crate::lock::refused;
 use crate::reach::{Link, Lost, Reach};
@@ -55,7 +55,7 @@ pub(super) async fn perform<'a, R: Reach>(
                 Ended::NotReached { because } => Err(because.to_string()),
                 _ => Ok(link),
             };
-            return Ending { step, ended, outputs: Vec::new(), link };
+            return Ending { steps: vec![EndedStep::new(step, ended)], link };
         }
     };
     let began = Instant::now();
@@ -65,11 +65,11 @@ pub(super) async fn perform<'a, R: Reach>(
         }
         // The node has undone it, or not begun it.
         Ok(Answer::Performed(Performed { outcome, .. })) => {
-            return Ending { step, ended: Ended::Outcome(outcome), outputs: Vec::new(), link: Ok(link) };
+            return Ending { steps: vec![EndedStep::new(step, Ended::Outcome(outcome))], link: Ok(link) };
         }
         Ok(answer) => {
             let ended = Ended::Outcome(Outcome::Failed(refused(answer)));
-            return Ending { step, ended, outputs: Vec::new(), link: Ok(link) };
+            return Ending { steps: vec![EndedStep::new(step, ended)], link: Ok(link) };
         }
         Err(lost) => (Err(lost), Vec::new()),
     };
@@ -77,7 +77,7 @@ pub(super) async fn perform<'a, R: Reach>(
     drop(link);
     let (ended, link) = this.decide(performed, &watches, others, this.deadline(began)).await;
     let outputs: Vec<(OutputKind, String)> = if ended.is_well() { outputs } else { Vec::new() };
-    Ending { step, ended, outputs, link }
+    Ending { steps: vec![EndedStep { step, ended, outputs }], link }
 }
 
 impl<R: Reach> Guarded<'_, '_, R> {

@@ -34,14 +34,30 @@ pub(super) struct Run<'a, L> {
 /// Who is told. Steps that run at the same time share it.
 pub(super) type On<'a> = RefCell<&'a mut dyn FnMut(Event)>;
 
-/// A step that ended.
+/// Steps that ended, all of one node.
 pub(super) struct Ending<'a, L> {
+    pub(super) steps: Vec<EndedStep<'a>>,
+    /// The connection to their node, or why nothing more is begun there.
+    pub(super) link: Result<L, String>,
+}
+
+/// A step that ended.
+pub(super) struct EndedStep<'a> {
     pub(super) step: &'a StepId,
     pub(super) ended: Ended,
     /// What it found out.
     pub(super) outputs: Vec<(OutputKind, String)>,
-    /// The connection to its node, or why nothing more is begun there.
-    pub(super) link: Result<L, String>,
+}
+
+impl<'a> EndedStep<'a> {
+    /// One that tells nothing.
+    pub(super) fn new(step: &'a StepId, ended: Ended) -> Self {
+        Self { step, ended, outputs: Vec::new() }
+    }
+
+    fn performed(step: &'a StepId, Performed { outcome, outputs }: Performed) -> Self {
+        Self { step, ended: Ended::Outcome(outcome), outputs }
+    }
 }
 
 impl<'a, L: Link> Run<'a, L> {
@@ -91,9 +107,10 @@ impl<'a, L: Link> Run<'a, L> {
         let mut running = FuturesUnordered::new();
         loop {
             self.give_up(*stop.borrow(), &on);
-            while let Some((step, link, job)) = self.next() {
-                tell(&on, Event::Started(step.id.clone()));
-                running.push(perform(reach, step, link, job, &on));
+            while let Some((steps, link)) = self.next() {
+                let jobs: Vec<Job> = steps.iter().map(|step| self.job(step)).collect();
+                steps.iter().for_each(|step| tell(&on, Event::Started(step.id.clone())));
+                running.push(perform(reach, steps, link, jobs, &on));
             }
             match running.next().await {
                 Some(ending) => self.take(ending, &on),
@@ -145,22 +162,33 @@ impl<'a, L: Link> Run<'a, L> {
         self.running.contains(id) || self.pending.iter().any(|step| step.id == *id)
     }
 
-    /// The next step that can begin.
-    fn next(&mut self) -> Option<(&'a Step, L, Job)> {
-        let index = self.pending.iter().position(|step| {
+    /// The next steps of a node that can begin: one, or all that are done beside each other.
+    fn next(&mut self) -> Option<(Vec<&'a Step>, L)> {
+        let ready = |step: &&Step| {
             self.free.contains_key(&step.id.node)
                 && !step.after.iter().any(|id| self.is_coming(id))
                 && outputs(step).all(|output| self.outputs.contains_key(output))
-        })?;
-        let step = self.pending.remove(index);
-        let link = self.free.remove(&step.id.node)?;
-        self.running.insert(&step.id);
+        };
+        let first = self.pending.iter().copied().find(ready)?;
+        let beside = |step: &&Step| step.id.node == first.id.node && step.beside.is_some() && ready(step);
+        let steps = match first.beside {
+            Some(_) => self.pending.iter().copied().filter(beside).collect(),
+            None => vec![first],
+        };
+        let link = self.free.remove(&first.id.node)?;
+        self.pending.retain(|step| !steps.iter().any(|begun| begun.id == step.id));
+        self.running.extend(steps.iter().map(|step| &step.id));
+        Some((steps, link))
+    }
+
+    /// A step as its node is told, with all that is known by now.
+    fn job(&self, step: &Step) -> Job {
         let ops = step.ops.iter().map(|op| self.substituted(op)).collect();
         let guard = step.guard.clone().map(|mut guard| {
             guard.undo.iter_mut().for_each(|command| self.substitute(command));
             guard
         });
-        Some((step, link, Job { step: step.id.clone(), title: step.title.clone(), ops, guard }))
+        Job { step: step.id.clone(), title: step.title.clone(), ops, guard, beside: step.beside }
     }
 
     fn substituted(&self, op: &Op) -> Op {
@@ -222,15 +250,18 @@ impl<'a, L: Link> Run<'a, L> {
         }
     }
 
-    fn take(&mut self, Ending { step, ended, outputs, link }: Ending<'a, L>, on: &On<'_>) {
-        self.running.remove(step);
-        let of = |(kind, text)| (OutputRef { step: step.clone(), kind }, text);
-        self.outputs.extend(outputs.into_iter().map(of));
+    fn take(&mut self, Ending { steps, link }: Ending<'a, L>, on: &On<'_>) {
+        let Some(node) = steps.first().map(|ended| &ended.step.node) else { return };
         match link {
-            Ok(link) => drop(self.free.insert(step.node.clone(), link)),
-            Err(why) => self.block(&step.node, Because::Node(why)),
+            Ok(link) => drop(self.free.insert(node.clone(), link)),
+            Err(why) => self.block(node, Because::Node(why)),
         }
-        self.end(step, ended, on);
+        for EndedStep { step, ended, outputs } in steps {
+            self.running.remove(step);
+            let of = |(kind, text)| (OutputRef { step: step.clone(), kind }, text);
+            self.outputs.extend(outputs.into_iter().map(of));
+            self.end(step, ended, on);
+        }
     }
 
     fn end(&mut self, step: &StepId, ended: Ended, on: &On<'_>) {
@@ -241,31 +272,39 @@ impl<'a, L: Link> Run<'a, L> {
 
 async fn perform<'a, R: Reach>(
     reach: &R,
-    step: &'a Step,
+    steps: Vec<&'a Step>,
     mut link: R::Link,
-    job: Job,
+    mut jobs: Vec<Job>,
     on: &On<'_>,
 ) -> Ending<'a, R::Link> {
-    let id = &step.id;
-    if let Some(guard) = &step.guard {
-        // It is large, and few steps have one.
-        return Box::pin(guarded::perform(reach, id, guard, link, job, on)).await;
-    }
-    let (ended, outputs, link) = match link.ask(Request::Perform(Box::new(job)), &mut said(id, on)).await {
-        Ok(Answer::Performed(Performed { outcome, outputs })) => (Ended::Outcome(outcome), outputs, Ok(link)),
-        Ok(answer) => (Ended::Outcome(Outcome::Failed(refused(answer))), Vec::new(), Ok(link)),
-        Err(lost) => {
-            let why = format!("the connection was lost: {}", lost.why);
-            (Ended::Lost(lost.why), Vec::new(), Err(why))
+    let Some(first) = steps.first() else { return Ending { steps: Vec::new(), link: Ok(link) } };
+    let request = match jobs.pop() {
+        Some(job) if jobs.is_empty() => {
+            if let Some(guard) = &first.guard {
+                // It is large, and few steps have one.
+                return Box::pin(guarded::perform(reach, &first.id, guard, link, job, on)).await;
+            }
+            Request::Perform(Box::new(job))
         }
+        last => Request::PerformTogether(jobs.into_iter().chain(last).collect()),
     };
-    Ending { step: id, ended, outputs, link }
+    let answer = link.ask(request, &mut said(&first.id, on)).await;
+    let ended = |step: &'a StepId| match &answer {
+        Ok(Answer::Performed(one)) => EndedStep::performed(step, one.clone()),
+        Ok(Answer::PerformedTogether(all)) if all.contains_key(step) => EndedStep::performed(step, all[step].clone()),
+        Ok(other) => EndedStep::new(step, Ended::Outcome(Outcome::Failed(refused(other.clone())))),
+        Err(lost) => EndedStep::new(step, Ended::Lost(lost.why.clone())),
+    };
+    let steps = steps.iter().map(|step| ended(&step.id)).collect();
+    let link = answer.map(|_| link).map_err(|lost| format!("the connection was lost: {}", lost.why));
+    Ending { steps, link }
 }
 
-/// What an agent says on the way to an answer, told of that step.
+/// What an agent says on the way to an answer, told of that step, unless it names another one.
 pub(super) fn said<'s, 'o>(step: &'s StepId, on: &'s On<'o>) -> impl FnMut(Answer) + use<'s, 'o> {
     move |answer| match answer {
         Answer::Progress(text) => tell(on, Event::Progress(step.clone(), text)),
+        Answer::ProgressOf(step, text) => tell(on, Event::Progress(step, text)),
         Answer::Recorded(recording) => tell(on, Event::Recorded(step.clone(), recording)),
         _ => {}
     }

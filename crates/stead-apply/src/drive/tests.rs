@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use stead_node::protocol::{self, Answer, Job, Kept, Performed, Request, Role};
-use stead_plan::generation::Generation;
+use stead_plan::generation::{Ancestor, Generation};
 use stead_plan::inventory::Timestamp;
 use stead_plan::op::{Argument, Op, OutputKind, OutputRef, Program};
 use stead_plan::plan::{Keep, Plan, SCHEMA_VERSION};
@@ -72,6 +72,17 @@ impl Link for Node {
                 cluster.jobs.push(*job);
                 ending.unwrap_or(Ok(performed(Outcome::Done))).map(Answer::Performed)
             }
+            Request::PerformTogether(jobs) => {
+                let steps: Vec<_> = jobs.iter().map(|job| job.step.to_string()).collect();
+                cluster.borrow_mut().log.push(format!("+{}", steps.join(" ")));
+                let mut all = BTreeMap::new();
+                for job in jobs {
+                    said(Answer::ProgressOf(job.step.clone(), "at it".to_owned()));
+                    let ending = cluster.borrow().endings.get(&job.step).cloned();
+                    all.insert(job.step, ending.unwrap_or(Ok(performed(Outcome::Done)))?);
+                }
+                Ok(Answer::PerformedTogether(all))
+            }
             other => guarded::answer(cluster, node, other),
         }
     }
@@ -101,6 +112,7 @@ fn step(text: &str, after: &[&str]) -> Step {
         basis: Vec::new(),
         destroys: Vec::new(),
         guard: None,
+        beside: None,
     }
 }
 
@@ -153,7 +165,7 @@ async fn run_until(
         &Way(cluster.clone()),
         links,
         3,
-        Order { plan, digest: &digest('a'), kept, secrets: BTreeMap::new(), stop },
+        Order { plan, digest: &digest('a'), ancestors: &[], kept, secrets: BTreeMap::new(), stop },
         on,
     )
     .await
@@ -171,6 +183,29 @@ async fn nodes_work_at_the_same_time_and_each_does_one_thing_at_a_time() {
     let at = |entry: &str| log.iter().position(|logged| *logged == format!("{}host/{}", &entry[..1], &entry[1..]));
     assert!(at("+node2/a") < at("-node1/a"), "{log:?}");
     assert!(at("-node1/a") < at("+node1/b") && at("-node1/b") < at("+node2/b"), "{log:?}");
+}
+
+#[tokio::test]
+async fn what_may_be_done_beside_others_is_asked_for_together() {
+    let cluster: Rc<RefCell<Cluster>> = Rc::default();
+    let failed = Outcome::Failed("bad sectors".to_owned());
+    cluster.borrow_mut().endings.insert(id("node1/b"), Ok(performed(failed.clone())));
+    let beside = |text| Step { beside: Some(64), ..step(text, &[]) };
+    let steps = vec![
+        beside("node1/a"),
+        step("node1/alone", &[]),
+        beside("node1/b"),
+        beside("node2/c"),
+        Step { beside: Some(64), ..step("node1/d", &["node1/b"]) },
+        Step { beside: Some(64), ..step("node1/e", &["node1/a"]) },
+    ];
+    let applied = run_on(&ALL, &cluster, &plan(steps)).await.unwrap();
+    let log = &cluster.borrow().log;
+    let begun: Vec<_> = log.iter().filter(|line| line.starts_with("+host/node1")).collect();
+    assert_eq!(begun, ["+host/node1/a host/node1/b", "+host/node1/alone", "+host/node1/e"]);
+    assert_eq!(applied.steps[&id("node1/b")], Ended::Outcome(failed));
+    assert_eq!(applied.steps[&id("node1/d")], Ended::NotReached { because: Because::After(id("node1/b")) });
+    assert!(["node1/a", "node1/e", "node1/alone", "node2/c"].iter().all(|step| applied.steps[&id(step)].is_well()));
 }
 
 #[tokio::test]
@@ -231,6 +266,23 @@ async fn what_a_step_finds_out_goes_to_the_next_and_nothing_is_done_without_it()
     let job = cluster.jobs.iter().find(|job| job.step == id("node2/knows")).unwrap();
     let Op::Run(command) = &job.ops[0] else { panic!() };
     assert_eq!(command.arguments, [Argument::Text("BqYb".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_keeps_nothing_may_come_from_a_file_that_was_edited_since() {
+    let cluster: Rc<RefCell<Cluster>> = Rc::default();
+    cluster.borrow_mut().keeps.insert(name("node1"), kept(4, digest('b')));
+    let plan = plan(vec![step("node1/a", &[])]);
+    let on_one = async |ancestors: &[Ancestor]| {
+        let links = [(name("node1"), Node(name("node1"), cluster.clone()))].into();
+        let (_sender, stop) = watch::channel(false);
+        let digest = digest('a');
+        let order = Order { plan: &plan, digest: &digest, ancestors, kept: None, secrets: BTreeMap::new(), stop };
+        apply(&Way(cluster.clone()), links, 1, order, &mut |_| ()).await
+    };
+    assert!(matches!(on_one(&[]).await, Err(NotApplied::Overtaken { .. })));
+    let applied = on_one(&[Ancestor { number: 4, digest: digest('b') }]).await.unwrap();
+    assert!(applied.is_whole());
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Wire {
         let _ = self.requests.send(request);
         let answer = loop {
             match self.answers.recv().await.unwrap_or(Err(End::Ended)) {
-                Ok(answer @ (Answer::Progress(_) | Answer::Recorded(_))) => said(answer),
+                Ok(answer @ (Answer::Progress(_) | Answer::ProgressOf(..) | Answer::Recorded(_))) => said(answer),
                 answer => break answer,
             }
         };

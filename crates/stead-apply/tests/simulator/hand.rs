@@ -85,6 +85,7 @@ impl Planner for Hand {
                     basis: Vec::new(),
                     destroys: Vec::new(),
                     guard: None,
+                    beside: None,
                 });
             };
             let run = |program: Program, words: &[&str]| Op::Run(program.command().args(words.iter().copied()));

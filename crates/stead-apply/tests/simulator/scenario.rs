@@ -264,7 +264,7 @@ async fn session(world: &Shared, planner: &dyn Planner, admin: &RefCell<Texts>, 
     });
     let (_sender, stop) = watch::channel(false);
     let secrets = SECRETS.map(|(name, secret)| (name.to_owned(), Secret::from(secret.to_owned()))).into();
-    let order = Order { plan: &plan, digest: &texts.digest, kept, secrets, stop };
+    let order = Order { plan: &plan, digest: &texts.digest, ancestors: &[], kept, secrets, stop };
     let nodes = planner.nodes().len();
     let mut events = Vec::new();
     let applied = match drive::apply(&reach, links, nodes, order, &mut |event| events.push(event)).await {

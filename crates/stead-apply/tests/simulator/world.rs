@@ -372,7 +372,15 @@ impl Link for SimLink {
                 let kept = self.reach.world.borrow_mut().place(&self.node).node.disk.kept.clone();
                 Ok(Answer::Fetched(kept.map(Box::new)))
             }
-            Request::Perform(job) => self.perform(*job, said).await,
+            Request::Perform(job) => Ok(Answer::Performed(self.perform(*job, said).await?)),
+            // One after the other: their order is nobody's business, and a cut may come at any point of it.
+            Request::PerformTogether(jobs) => {
+                let mut all = BTreeMap::new();
+                for job in jobs {
+                    all.insert(job.step.clone(), self.perform(job, said).await?);
+                }
+                Ok(Answer::PerformedTogether(all))
+            }
             Request::Ping(addresses) => {
                 Ok(Answer::Pinged(addresses.into_iter().map(|address| (address, true)).collect()))
             }
@@ -438,7 +446,7 @@ impl SimLink {
         Answer::Refused(why)
     }
 
-    async fn perform(&mut self, job: Job, said: &mut dyn FnMut(Answer)) -> Result<Answer, Lost> {
+    async fn perform(&mut self, job: Job, said: &mut dyn FnMut(Answer)) -> Result<Performed, Lost> {
         let repeat = {
             let mut world = self.reach.world.borrow_mut();
             if !self
@@ -469,13 +477,13 @@ impl SimLink {
             if let Err(why) = self.operate(&job, said).await? {
                 self.reach.world.borrow_mut().place(&self.node).undo();
                 self.wait().await?;
-                return Ok(Answer::Performed(Performed { outcome: Outcome::Failed(why), outputs: Vec::new() }));
+                return Ok(Performed { outcome: Outcome::Failed(why), outputs: Vec::new() });
             }
         }
         self.mark(|marks| _ = marks.remove(&job.step));
         let outputs = std::mem::take(&mut self.reach.world.borrow_mut().place(&self.node).node.told);
         self.wait().await?;
-        Ok(Answer::Performed(Performed { outcome: Outcome::Done, outputs }))
+        Ok(Performed { outcome: Outcome::Done, outputs })
     }
 
     /// The agent's marks of what it has begun lie on the disk.

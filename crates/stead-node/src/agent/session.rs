@@ -1,14 +1,16 @@
 //! What is asked in one connection, and what is answered.
 
+use futures_util::future::join_all;
 use stead_plan::generation::Stamp;
 use stead_plan::init::Probed;
 use stead_plan::inventory::{NodeInventory, Questions};
 use stead_plan::step::Outcome;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{Agent, End};
 use crate::exec::Runner;
 use crate::files::FileError;
+use crate::host::system;
 use crate::journal::{Journal, Priority};
 use crate::keep::{self, KeepError};
 use crate::lock::Lock;
@@ -134,7 +136,11 @@ where
             Request::Fetch => self.fetch(),
             Request::Lock => self.lock(session),
             Request::Keep(kept) => self.keep(session, *kept).await,
-            Request::Perform(job) => self.perform(session, &job).await,
+            Request::Perform(job) => {
+                let performed = self.perform(session, &job, |shown| self.say(Answer::Progress(shown))).await?;
+                Ok(Answer::Performed(performed))
+            }
+            Request::PerformTogether(jobs) => self.perform_together(session, &jobs).await,
             Request::Ping(addresses) => {
                 let pinged = self.unless_orphaned(ping(&addresses, &session.runner)).await?;
                 self.say_recordings(session);
@@ -216,7 +222,25 @@ where
         result.map(|()| Answer::Kept)
     }
 
-    async fn perform(&self, session: &Session, job: &Job) -> Result<Answer, String> {
+    /// As many at once as there is memory for now, the others as these end.
+    async fn perform_together(&self, session: &Session, jobs: &[Job]) -> Result<Answer, String> {
+        wants_lock(session)?;
+        if let Some(job) = jobs.iter().find(|job| job.beside.is_none() || job.guard.is_some()) {
+            return Err(format!("the step {} is not to be done beside others", job.step));
+        }
+        let room = system::available(&self.agent.place);
+        let memory = Semaphore::new(room as usize);
+        let one = async |job: &Job| {
+            // What takes more than there is is done alone.
+            let _taken = memory.acquire_many(job.beside.unwrap_or(room).min(room)).await.map_err(|e| e.to_string())?;
+            let say = |shown| self.say(Answer::ProgressOf(job.step.clone(), shown));
+            self.perform(session, job, say).await.map(|performed| (job.step.clone(), performed))
+        };
+        let performed = join_all(jobs.iter().map(one)).await;
+        Ok(Answer::PerformedTogether(performed.into_iter().collect::<Result<_, String>>()?))
+    }
+
+    async fn perform(&self, session: &Session, job: &Job, say: impl Fn(String)) -> Result<Performed, String> {
         wants_lock(session)?;
         if let Some(stamp) = session.hello.stamp.as_ref().filter(|stamp| stamp.node != job.step.node) {
             return Err(format!("the step {} is not for this node, which is {}", job.step, stamp.node));
@@ -224,7 +248,6 @@ where
         let step = job.step.to_string();
         let tell = |priority, what: &str| session.journal.tell(priority, what, Some(&step));
         tell(Priority::Info, &format!("begins: {}", job.title));
-        let say = |shown| self.say(Answer::Progress(shown));
         let (place, by) = (&self.agent.place, &session.hello.who);
         let performed = perform(job, place, &session.runner, by, || self.orphaned.is(), say).await;
         let Performed { outcome, .. } = &performed;
@@ -235,7 +258,7 @@ where
             Outcome::Failed(why) => tell(Priority::Error, &format!("failed: {}\n{why}", job.title)),
         }
         self.say_recordings(session);
-        Ok(Answer::Performed(performed))
+        Ok(performed)
     }
 
     fn say_recordings(&self, session: &Session) {
@@ -254,7 +277,12 @@ fn wanted(request: &Request) -> Role {
         | Request::Probe(_)
         | Request::Fetch
         | Request::Ping(_) => Role::Observe,
-        Request::Lock | Request::Keep(_) | Request::Perform(_) | Request::Confirm(_) | Request::Undo(_) => Role::Apply,
+        Request::Lock
+        | Request::Keep(_)
+        | Request::Perform(_)
+        | Request::PerformTogether(_)
+        | Request::Confirm(_)
+        | Request::Undo(_) => Role::Apply,
     }
 }
 

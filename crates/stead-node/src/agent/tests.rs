@@ -127,7 +127,7 @@ impl Asking {
         loop {
             match self.hear().await {
                 Answer::Beat => {}
-                answer @ (Answer::Progress(_) | Answer::Recorded(_)) => said.push(answer),
+                answer @ (Answer::Progress(_) | Answer::ProgressOf(..) | Answer::Recorded(_)) => said.push(answer),
                 answer => return (answer, said),
             }
         }
@@ -164,6 +164,7 @@ fn job(ops: Vec<Op>) -> Request {
         title: "install chrony".into(),
         ops,
         guard: None,
+        beside: None,
     }))
 }
 

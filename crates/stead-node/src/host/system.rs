@@ -20,7 +20,7 @@ pub(crate) fn look(place: &Place) -> System {
         kernel: file("/proc/sys/kernel/osrelease"),
         boot_id: file("/proc/sys/kernel/random/boot_id"),
         cpus: cpus(&file("/sys/devices/system/cpu/online")),
-        memory: memory(&file("/proc/meminfo")),
+        memory: memory(&file("/proc/meminfo"), "MemTotal:"),
         free: free(&place.at(STATE)),
     }
 }
@@ -57,10 +57,16 @@ fn cpus(ranges: &str) -> u32 {
     ranges.split(',').filter_map(count).sum()
 }
 
-/// `/proc/meminfo`: lines of `NAME: NUMBER kB`.
-fn memory(text: &str) -> Bytes {
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = total.and_then(|total| total.split_whitespace().next()?.parse::<u64>().ok());
+/// What memory steps may take that are done beside each other, in MiB: half of what is free now, and 1 at least.
+pub(crate) fn available(place: &Place) -> u32 {
+    let text = place.text("/proc/meminfo").unwrap_or_default();
+    u32::try_from(memory(&text, "MemAvailable:").get() >> 21).unwrap_or(u32::MAX >> 4).max(1)
+}
+
+/// A line of `/proc/meminfo`: `NAME: NUMBER kB`.
+fn memory(text: &str, name: &str) -> Bytes {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|total| total.split_whitespace().next()?.parse::<u64>().ok());
     Bytes::new(kib.unwrap_or(0).saturating_mul(1024))
 }
 
@@ -134,11 +140,9 @@ mod tests {
         let releases: Vec<Release> = each("os-release").map(|(_, text)| release(&text)).collect();
         assert_eq!(releases, [Release::Bookworm, Release::Trixie]);
         for (release, text) in each("meminfo") {
-            assert!(
-                memory(&text) > Bytes::mib(2048) && memory(&text) < Bytes::mib(3072),
-                "{release}: {}",
-                memory(&text)
-            );
+            let [total, available] = ["MemTotal:", "MemAvailable:"].map(|name| memory(&text, name));
+            assert!(total > Bytes::mib(2048) && total < Bytes::mib(3072), "{release}: {total}");
+            assert!(available > Bytes::mib(1024) && available < total, "{release}: {available}");
         }
         for (release, text) in each("timedatectl.txt") {
             assert_eq!(clock(&text), Ok(false), "{release}");

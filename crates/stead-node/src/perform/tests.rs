@@ -9,7 +9,7 @@ use crate::testing::Node;
 
 /// Does these operations; how it ended, and what was told meanwhile.
 async fn doing(node: &Node, ops: Vec<Op>) -> (Performed, Vec<String>) {
-    let job = Job { step: "host/node1/test".parse().unwrap(), title: "test".into(), ops, guard: None };
+    let job = Job { step: "host/node1/test".parse().unwrap(), title: "test".into(), ops, guard: None, beside: None };
     let said = RefCell::new(Vec::new());
     let say = |what| said.borrow_mut().push(what);
     let performed = perform(&job, &node.place, &node.runner(), "me@laptop", || false, say).await;

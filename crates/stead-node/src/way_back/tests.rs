@@ -68,7 +68,7 @@ fn step() -> StepId {
 }
 
 async fn done(node: &Node, runner: &Runner) -> Outcome {
-    let job = Job { step: step(), title: "set up br1".into(), ops: ops(), guard: Some(guard()) };
+    let job = Job { step: step(), title: "set up br1".into(), ops: ops(), guard: Some(guard()), beside: None };
     perform(&job, &node.place, runner, "me@laptop", || panic!("a guarded step is not stopped"), |_| ()).await.outcome
 }
 

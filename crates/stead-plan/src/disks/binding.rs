@@ -8,7 +8,7 @@ use stead_spec::units::DiskId;
 use super::facts::Luks;
 use super::format::{self, Header};
 use super::policy::{self, Pin};
-use super::{DataDisk, MARK, RECOVERY, disk, luks, network_of, secret, tang, word};
+use super::{DataDisk, MARK, MEMORY, RECOVERY, disk, luks, network_of, secret, tang, word};
 use crate::inventory::Known;
 use crate::op::{Command, Filled, Program};
 use crate::plan::planner::{Draft, Hidden, NodePlan, Planned};
@@ -58,6 +58,7 @@ pub(super) fn binding(
         }
         rebind(plan, data, luks, &pin, &mut step)?;
     }
+    step.beside(MEMORY);
     step.after(&data.step("format"));
     for peer in nodes {
         network_of(peer).for_each(|before| step.after_step(before));
@@ -109,12 +110,7 @@ fn rebind<'a>(
     let slot = slot.ok_or_else(|| Hidden::new(data.id.as_ref(), "all slots of its header are taken"))?;
     let there = luks.token.as_ref().map(|(number, _)| *number);
     let number = there.or_else(|| (0..SLOTS).find(|id| !luks.tokens.contains(id))).unwrap_or_default();
-    let mut written = there.is_some();
-    let mut write = |step: &mut Draft<'a>, slots: &[u8]| {
-        if written {
-            step.run(Program::Cryptsetup.command().args(["token", "remove", "--token-id", &number.to_string(), &path]));
-        }
-        written = true;
+    let write = |step: &mut Draft<'a>, slots: &[u8]| {
         step.run(import(data.id, number, token(plan, data, pin, slots)));
     };
     if slots.right.is_none() {
@@ -216,7 +212,9 @@ pub(super) fn token(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, pin: &Pin, slo
     Filled { text: token.to_string(), outputs, ..Filled::default() }
 }
 
-/// Puts a token into a header.
+/// Puts a token into a header, in one piece with taking away the one of that number: without a token, nobody would know
+/// which slots are stead's.
 pub(super) fn import(id: &DiskId, number: u8, token: Filled) -> Command {
-    Program::Cryptsetup.command().args(["token", "import", "--token-id", &number.to_string(), &id.path()]).reads(token)
+    let import = ["token", "import", "--token-replace", "--token-id", &number.to_string(), &id.path()];
+    Program::Cryptsetup.command().args(import).reads(token)
 }

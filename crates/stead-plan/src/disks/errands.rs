@@ -3,8 +3,8 @@
 
 use stead_spec::units::{DiskId, NodeName};
 
-use super::facts::LUKS;
-use super::{DataDisk, binding, disk, format, is_name, luks, opening, secret};
+use super::facts::{Content, LUKS};
+use super::{DataDisk, MEMORY, binding, disk, format, is_name, luks, opening, secret};
 use crate::inventory::{Inventory, Known};
 use crate::op::{Filled, Program};
 use crate::plan::planner::{Hidden, NodePlan, Planner};
@@ -22,6 +22,7 @@ pub fn test(asked: &Asked<'_>, inventory: &Inventory) -> Plan {
         let mut step =
             plan.draft(&data.step("test"), format!("open {} by each of its keys, and leave it as it is", data.title()));
         step.rests_on(About::Disk(data.id.clone()))?;
+        step.beside(MEMORY);
         step.run(format::test(plan, data.id));
         luks.bindings.keys().for_each(|slot| step.run(binding::test(data.id, *slot)));
         if luks.bindings.is_empty() {
@@ -44,6 +45,9 @@ pub fn recover(asked: &Asked<'_>, inventory: &Inventory, node: &NodeName) -> Pla
         let mut step = plan.draft(&data.step("recover"), format!("open {} by its recovery key", data.title()));
         step.why("it is closed");
         step.rests_on(About::Disk(data.id.clone()))?;
+        step.beside(MEMORY);
+        // Nothing is stopped for a key that opens nothing.
+        step.run(format::test(plan, data.id));
         // It waits for others to answer; then it finds the disk open.
         step.run(Program::Systemctl.command().args(["stop", &unit]));
         let open = ["open", "--key-slot", "0", &data.id.path(), &data.name];
@@ -85,10 +89,15 @@ fn wipe_one(plan: &mut NodePlan<'_, '_>, id: &DiskId) -> Result<(), Hidden> {
         plan.refuse(format!("{id} has no mark of a stead cluster"), way);
         return Ok(());
     }
-    // By whatever name, at whatever node.
+    // By whatever name, at whatever node. One that the file names and that another cluster formatted may go.
     let cluster = plan.spec.cluster().id;
-    let uuid = seen.content.as_ref().and_then(|content| content.uuid.clone()).unwrap_or_default();
-    if DataDisk::every(plan.spec).any(|other| seen.is(other) || super::uuid(cluster, other).to_string() == uuid) {
+    let says = |part: fn(&Content) -> &Option<String>| seen.content.as_ref().and_then(|content| part(content).clone());
+    let (uuid, label) = (says(|content| &content.uuid), says(|content| &content.label));
+    let ours = |other: &DiskId| {
+        let wanted = super::uuid(cluster, other);
+        uuid == Some(wanted.to_string()) || label == Some(super::name(wanted))
+    };
+    if DataDisk::every(plan.spec).any(ours) {
         let way = "take it out of `disks` in the file first";
         plan.refuse(format!("{id} is one of the file's data disks"), way);
         return Ok(());

@@ -5,11 +5,11 @@ use uuid::Uuid;
 
 use super::blank::{Taken, blank, found, unused};
 use super::facts::{Disk, Ends, LUKS, Luks};
-use super::{DataDisk, RECOVERY, binding, disk, is_name, secret, tang, word};
+use super::{DataDisk, MEMORY, RECOVERY, binding, disk, is_name, secret, tang, vault, word};
 use crate::init::size;
-use crate::inventory::Known;
+use crate::inventory::{FileState, Known};
 use crate::op::{Command, Filled, MayHold, Op, Program, Vacant};
-use crate::plan::planner::{Draft, Hidden, NodePlan, Planned};
+use crate::plan::planner::{Draft, Hidden, NodePlan, Planned, state};
 use crate::step::{About, Destruction};
 
 /// Whether a disk has its header, or gets it in this plan.
@@ -94,9 +94,14 @@ pub(super) fn format(
             typed: serial,
         });
     }
+    if !matches!(state(plan.seen, &vault::metadata(data))?, FileState::Absent) {
+        // Of a group that was on it before.
+        step.run(Program::Rm.command().args(["-f", "--", &vault::metadata(data)]));
+    }
     step.run(luks_format(plan, data));
     step.run(binding::import(data.id, 0, binding::token(plan, data, &pin, &[binding::FIRST])));
     step.run(test(plan, data.id));
+    step.beside(MEMORY);
     step.after_packages();
     for peer in nodes.iter().filter(|peer| peer.node.name != plan.node.name) {
         step.after_step(tang::step_of(peer.node));
@@ -182,7 +187,7 @@ fn other(
 ) -> Result<Holds, Hidden> {
     let refused = |why: String, way: String| Ok(Holds::Refused(format!("{}: {why}", data.title()), way));
     let permit = format!("wipe = {{ \"{}\" = \"{token}\" }}", data.id);
-    let way = format!("if all of it may go, add to [node.{}]: {permit}", plan.node.name);
+    let way = format!("if all of it may go, add to [node.{}]: `{permit}`", plan.node.name);
     match plan.node.wipe.get(data.id) {
         None => refused(format!("not blank: there is {words} on it"), way),
         Some(given) if *given != token => {

@@ -1,6 +1,8 @@
 //! Backups of headers: without its header, a disk opens with no key. The newest is kept on two other nodes, in their
 //! vaults; an older one would bring taken keys back to life.
 
+use std::collections::BTreeSet;
+
 use stead_spec::Spec;
 use stead_spec::host::Node;
 use stead_spec::units::{NodeName, Number};
@@ -9,7 +11,7 @@ use super::facts::{HeaderState, Luks};
 use super::{DataDisk, RECOVERY, disk, luks, vault};
 use crate::inventory::Questions;
 use crate::op::{Argument, Op, OutputKind, OutputRef, Program};
-use crate::plan::planner::{Hidden, Planned, Planner};
+use crate::plan::planner::{Hidden, NodePlan, Planned, Planner};
 use crate::step::{About, Layer, StepId};
 
 /// Where they lie: `NUMBER-NAME.luks`, the node's number and the disk's name.
@@ -39,7 +41,7 @@ fn file(node: Number, name: &str) -> String {
 /// The nodes that keep the headers of this one's disks: those that follow it by number, round and round.
 fn keepers<'s>(spec: &'s Spec, node: &Node) -> Vec<&'s NodeName> {
     let mut others: Vec<&Node> =
-        spec.nodes().values().filter(|other| other.name != node.name && !other.disks.is_empty()).collect();
+        spec.trusted_nodes().filter(|other| other.name != node.name && !other.disks.is_empty()).collect();
     others.sort_by_key(|other| (other.number <= node.number, other.number));
     others.into_iter().take(COPIES).map(|other| &other.name).collect()
 }
@@ -64,10 +66,33 @@ pub(super) fn plan(planner: &mut Planner<'_>) {
             }
         }
     }
+    for &of in &nodes {
+        let mut node = planner.on(Layer::Disks, of);
+        node.concern("backups of headers that nobody wants", |plan| left(plan));
+    }
+}
+
+/// Backups that it isn't to keep any more: of disks that the file leaves out, or that others keep now.
+fn left(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
+    if !vault::is_mounted(plan.seen) {
+        return Ok(());
+    }
+    let kept = plan.seen.headers.as_result().map_err(|why| Hidden::new("the headers that it keeps", why))?;
+    let (spec, own) = (plan.spec, &plan.node.name);
+    let keeps = spec.trusted_nodes().filter(|other| keepers(spec, other).contains(&own));
+    let wanted: BTreeSet<String> = keeps
+        .flat_map(|other| {
+            DataDisk::all(spec.cluster().id, other).into_iter().map(|data| file(other.number, &data.name))
+        })
+        .collect();
+    for name in kept.keys().filter(|name| !wanted.contains(*name)) {
+        plan.leftover(format!("an old backup of a header: {name}"), format!("rm {FOLDER}/{name}"));
+    }
+    Ok(())
 }
 
 /// Whether a keeper has another state of a header than the one there is, or will be.
-fn wants(plan: &crate::plan::planner::NodePlan<'_, '_>, of: Planned<'_>, data: &DataDisk<'_>) -> Result<bool, Hidden> {
+fn wants(plan: &NodePlan<'_, '_>, of: Planned<'_>, data: &DataDisk<'_>) -> Result<bool, Hidden> {
     let step = |what: &str| StepId { layer: Layer::Disks, node: of.node.name.clone(), what: data.step(what) };
     let formats = plan.has(&step("format"));
     let changes = formats || plan.has(&step("bind"));

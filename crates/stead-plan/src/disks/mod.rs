@@ -47,6 +47,10 @@ pub(crate) use vault::is_mounted as vault_is_mounted;
 /// A token's `type`, and LVM's tag, by which stead knows its own.
 pub const MARK: &str = "stead";
 
+/// What a step about one disk takes of memory, in MiB: a key's derivation, and the programs around it. Disks don't wait
+/// for each other.
+const MEMORY: u32 = 128;
+
 /// The slot of the recovery key.
 const RECOVERY: u8 = 0;
 
@@ -69,9 +73,9 @@ impl<'a> DataDisk<'a> {
         Self { id, usage, uuid, name: name(uuid) }
     }
 
-    /// The names of all nodes' disks.
+    /// The names of the disks of all nodes that nobody else has.
     fn every(spec: &Spec) -> impl Iterator<Item = &DiskId> {
-        spec.nodes().values().flat_map(|node| node.disks.keys())
+        spec.trusted_nodes().flat_map(|node| node.disks.keys())
     }
 
     /// A node's, by their names.
@@ -154,7 +158,7 @@ pub(crate) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
     tang::questions(out);
     if !node.disks.is_empty() {
         opening::questions(spec, node, out);
-        vault::questions(out);
+        vault::questions(spec, node, out);
         headers::questions(out);
     }
 }

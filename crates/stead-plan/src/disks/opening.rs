@@ -12,7 +12,7 @@ use stead_spec::host::Node;
 
 use super::facts::Disk;
 use super::vault;
-use super::{DataDisk, disk};
+use super::{DataDisk, MEMORY, disk};
 use crate::inventory::{Activity, Questions};
 use crate::op::Program;
 use crate::plan::Block;
@@ -87,12 +87,7 @@ pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Re
     let left = left_out(plan, disks, &crypttab.text);
     lines.extend(left.iter().map(|(line, _)| format!("{line}\n")));
     let text = BLOCK.put(&crypttab.text, &lines).map_err(|why| Hidden::new(CRYPTTAB, why))?;
-    let mut want = crypttab.with(text);
-    if crypttab.text.is_empty() && crate::host::installs(plan.seen, "cryptsetup")? {
-        // The package makes one that only explains itself.
-        want.made_from = None;
-    }
-    let mut changed = step.file(&want)?;
+    let mut changed = step.file(&crypttab.with(text))?;
     for data in disks {
         changed |= step.file(&Managed::new(drop_in(data), header("#") + AGAIN))?;
     }
@@ -202,6 +197,7 @@ pub(super) fn open(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>) -> Result<(
     step.rests_on(About::Disk(data.id.clone()))?;
     // It may have been waiting since before the header was as it is.
     step.run(Program::Systemctl.command().args(["restart", &unit]).timeout(TIMEOUT));
+    step.beside(MEMORY);
     for before in [&data.step("format"), &data.step("bind"), STEP] {
         step.after(before);
     }

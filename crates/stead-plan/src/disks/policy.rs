@@ -80,9 +80,8 @@ pub(crate) fn url(node: &Node) -> String {
 /// # Errors
 /// A thumbprint that is not known.
 pub(crate) fn pin<E>(spec: &Spec, node: &NodeName, print: &mut dyn FnMut(&Node) -> Result<Print, E>) -> Result<Pin, E> {
-    let nodes: Vec<&NodeName> = spec.nodes().keys().collect();
     // clevis takes a single tang too; that it is always a share of something makes all bindings alike.
-    let lock = match spec.unlock().for_node(node, &nodes) {
+    let lock = match spec.lock(node) {
         one @ Lock::By(_) => Lock::All(vec![one]),
         group => group,
     };

@@ -97,7 +97,7 @@ fn least(mut ways: Vec<Way>) -> Vec<Way> {
 
 /// What the cluster file's policy means for its nodes.
 pub fn explain(spec: &Spec) -> Explained {
-    let nodes = spec.nodes().len();
+    let nodes = spec.trusted_nodes().count();
     let ways = ways(spec.unlock(), nodes);
     let tangs: BTreeSet<&OutsideTang> = ways.iter().flat_map(|way| &way.tangs).collect();
     let opens = |others: usize, tangs: &BTreeSet<&OutsideTang>| ways.iter().any(|way| way.is_met_by(others, tangs));

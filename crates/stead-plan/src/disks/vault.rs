@@ -1,7 +1,8 @@
 //! Volume groups on open disks, and the vault: a small place on one of them for what must not lie on the OS disk.
 
-use stead_spec::Bytes;
 use stead_spec::disks::DiskUse;
+use stead_spec::host::Node;
+use stead_spec::{Bytes, Spec};
 
 use super::facts::{BlockDevice, Pool};
 use super::{DataDisk, MARK, disk};
@@ -37,9 +38,15 @@ const EXTENT: u64 = 4 << 20;
 
 const TIMEOUT: u32 = 300;
 
-pub(super) fn questions(out: &mut Questions) {
+pub(super) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
     out.files.extend([FSTAB, PLACE].map(Into::into));
+    out.files.extend(DataDisk::all(spec.cluster().id, node).iter().map(|data| metadata(data).into()));
     out.units.insert(UNIT.to_owned());
+}
+
+/// Where LVM keeps a copy of a volume group's metadata, from the moment in which it is made.
+pub(super) fn metadata(data: &DataDisk<'_>) -> String {
+    format!("/etc/lvm/backup/{}", data.name)
 }
 
 /// A volume group of its own on each disk: one that dies takes no other along.
@@ -53,11 +60,23 @@ pub(super) fn group(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>) -> Result<
         }
         None => {
             let seen = disk(plan.seen, data.id)?;
+            let was = !matches!(state(plan.seen, &metadata(data))?, FileState::Absent);
             match seen.opened() {
                 Some(opened) if !may_take(opened) => {
                     let kind = opened.content.as_deref().unwrap_or("something");
                     let way = "stead puts volume groups on what is empty: copy what is there, and `stead disk wipe` it";
                     plan.refuse(format!("{}: there is {kind} on the open disk", data.title()), way);
+                    return Ok(());
+                }
+                // Nothing is found there, and there was a group once: its volumes may be whole.
+                Some(_) if was && !plan.has(&plan.id(&data.step("format"))) => {
+                    let (copy, device) = (metadata(data), data.mapping());
+                    let way = format!(
+                        "LVM has a copy of what it was: `grep -A 1 pv0 {copy}` shows its UUID, then `pvcreate --uuid UUID \
+                         --restorefile {copy} {device}` and `vgcfgrestore {}` bring it back",
+                        data.name
+                    );
+                    plan.refuse(format!("{}: its volume group is gone", data.title()), way);
                     return Ok(());
                 }
                 Some(_) => {}

@@ -2,7 +2,6 @@
 
 use stead_spec::Bytes;
 
-use super::packages::installs;
 use crate::inventory::{Activity, NodeInventory, Questions};
 use crate::op::Program;
 use crate::plan::Block;
@@ -55,12 +54,7 @@ pub(super) fn swap(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     for (path, line) in [(CRYPTTAB, CRYPTTAB_LINE), (FSTAB, FSTAB_LINE)] {
         let file = plan.users_file(path)?;
         let text = BLOCK.put(&file.text, line).map_err(|why| Hidden::new(path, why))?;
-        let mut want = file.with(text);
-        if path == CRYPTTAB && file.text.is_empty() && installs(plan.seen, "cryptsetup")? {
-            // The package makes one that only explains itself.
-            want.made_from = None;
-        }
-        written |= step.file(&want)?;
+        written |= step.file(&file.with(text))?;
     }
     if fits && !written {
         return Ok(());

@@ -62,6 +62,9 @@ pub fn lint(plan: &Plan) -> Vec<Breach> {
             one(op, step, &given, &mut wrong);
         }
         formats(step, &mut wrong);
+        if step.guard.is_some() && step.beside.is_some() {
+            wrong("has a way back, and may be done beside others".to_owned());
+        }
         if let Some(guard) = &step.guard {
             way_back(guard, step, &given, &mut wrong);
         }

@@ -9,6 +9,7 @@ use stead_spec::units::{NodeName, Sha256, Suite};
 
 use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, Wishes, diff, lint, order, standing};
 use crate::MARK;
+use crate::host::installs;
 use crate::inventory::{
     Activity, Enablement, File, FileState, Inventory, Mode, NodeInventory, Observation, Unit, sha256,
 };
@@ -104,7 +105,8 @@ pub(crate) struct UsersFile {
     /// What is in it, or will be by what is planned so far; nothing if it isn't there.
     pub(crate) text: String,
     mode: Mode,
-    sum: Sha256,
+    /// Of what it is made from; none if that may be something else by then.
+    sum: Option<Sha256>,
     written_by: Option<StepId>,
 }
 
@@ -122,6 +124,9 @@ pub(crate) const PACKAGES: &str = "packages";
 
 /// What a daemon may take to stop and start, in seconds.
 const RESTART: u32 = 120;
+
+/// Users' files that packages make while they are installed, with nothing in them but an explanation.
+const MADE: [(&str, &str); 1] = [("/etc/crypttab", "cryptsetup")];
 
 /// How a unit's package comes onto a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,6 +263,7 @@ impl<'a> NodePlan<'_, 'a> {
             basis: Vec::new(),
             destroys: Vec::new(),
             guard: None,
+            beside: None,
         };
         Draft { seen: self.seen, step }
     }
@@ -304,12 +310,16 @@ impl<'a> NodePlan<'_, 'a> {
             _ => None,
         });
         if let Some((step, write)) = written {
-            return users(&write.text, write.mode, sha256(&write.text), Some(step.id.clone()));
+            return users(&write.text, write.mode, Some(sha256(&write.text)), Some(step.id.clone()));
         }
         match state(self.seen, path)? {
-            FileState::Absent => users("", Mode(0o644), sha256(""), None),
+            FileState::Absent => {
+                let comes = MADE.iter().find(|(made, _)| *made == path);
+                let comes = comes.map(|(_, package)| installs(self.seen, package)).transpose()?.unwrap_or_default();
+                users("", Mode(0o644), (!comes).then(|| sha256("")), None)
+            }
             FileState::File(file) => match &file.text {
-                Some(text) => users(text, file.mode, file.sha256.clone(), None),
+                Some(text) => users(text, file.mode, Some(file.sha256.clone()), None),
                 None => Err(Hidden::new(path, "it is no text, too long, or others may not read it")),
             },
             _ => Err(Hidden::no_file(path)),
@@ -321,7 +331,7 @@ impl UsersFile {
     /// The file with another text, made from the one that it has.
     pub(crate) fn with(&self, text: String) -> Managed {
         let written_by = self.written_by.clone().map(|step| (step, self.text.clone()));
-        Managed { mode: self.mode, made_from: Some(self.sum.clone()), written_by, ..Managed::new(&self.path, text) }
+        Managed { mode: self.mode, made_from: self.sum.clone(), written_by, ..Managed::new(&self.path, text) }
     }
 }
 
@@ -362,6 +372,11 @@ impl Draft<'_> {
     /// Is undone unless it is confirmed.
     pub(crate) fn guard(&mut self, guard: Guard) {
         self.step.guard = Some(guard);
+    }
+
+    /// May be done beside others of its node, and takes so many MiB of memory then.
+    pub(crate) fn beside(&mut self, memory: u32) {
+        self.step.beside = Some(memory);
     }
 
     /// Has a unit start at boot and run now. It is restarted if `restart` says that it has something to read anew, and if

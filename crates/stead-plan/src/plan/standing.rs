@@ -14,7 +14,7 @@ use crate::release;
 /// The nodes that can be planned for; refusals, the nodes that can't be told, and what is to be kept go into the plan.
 pub(super) fn look<'a>(asked: &Asked<'a>, inventory: &'a Inventory, plan: &mut Plan) -> Vec<Planned<'a>> {
     let mut ours = Vec::new();
-    for node in asked.spec.nodes().values() {
+    for node in asked.spec.trusted_nodes() {
         let place = asked.spec.nodes().values().filter(|other| other.number < node.number).count();
         let seen = match seen(inventory, &node.name) {
             Ok(seen) => seen,

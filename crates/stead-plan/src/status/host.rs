@@ -20,6 +20,11 @@ pub(super) fn look<'a>(spec: &Spec, nodes: &[&'a Node], inventory: &'a Inventory
     let asked: Vec<Asked<'a>> =
         nodes.iter().map(|node| Asked { node, seen: answer(spec, node, inventory, found) }).collect();
     silent(&asked, inventory, found);
+    for node in spec.nodes().values().filter(|node| node.revoked) {
+        let next =
+            format!("put another PC in its place: its NICs and disks into `[node.{}]`, and `revoked` out", node.name);
+        found.warn(Some(&node.name), format!("{} is revoked: the cluster does without it", node.name), next);
+    }
     clocks(&asked, found);
     asked
 }

@@ -35,7 +35,7 @@ pub struct Status {
     pub observed_at: Timestamp,
     /// What is wrong, the worst first.
     pub findings: Vec<Finding>,
-    /// All nodes of the file, by their numbers.
+    /// All nodes of the file, by their numbers, but those that are revoked.
     pub nodes: Vec<NodeStatus>,
     /// Who opens the disks, in a sentence.
     pub unlock: String,
@@ -152,7 +152,7 @@ pub enum Path {
 /// How the cluster does that was observed. The same of both gives the same status.
 pub fn status(spec: &Spec, inventory: &Inventory) -> Status {
     let mut found = Found::default();
-    let mut nodes: Vec<&Node> = spec.nodes().values().collect();
+    let mut nodes: Vec<&Node> = spec.trusted_nodes().collect();
     nodes.sort_by_key(|node| node.number);
     let answers = host::look(spec, &nodes, inventory, &mut found);
     let links = network::look(spec, &answers, &mut found);

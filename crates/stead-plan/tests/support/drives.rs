@@ -143,14 +143,6 @@ impl Drives {
         Some(match (program, words) {
             (Program::Cryptsetup, ["luksFormat", ..]) => self.format(words, stdin, around),
             (Program::Cryptsetup, ["token", "import", ..]) => self.import(words, stdin),
-            (Program::Cryptsetup, ["token", "remove", "--token-id", id, path]) => {
-                self.header(path).and_then(|header| {
-                    let id: u8 = id.parse().map_err(|_| "Invalid token id.".to_owned())?;
-                    header.tokens.remove(&id).ok_or("Token is not in use.")?;
-                    header.epoch += 1;
-                    done()
-                })
-            }
             (Program::Cryptsetup, ["open", "--test-passphrase", "--key-slot", slot, path]) => {
                 self.header(path).and_then(|header| {
                     let key = slot.parse().ok().and_then(|slot: u8| header.slots.get(&slot));
@@ -319,7 +311,7 @@ impl Drives {
         };
         let token: Value = serde_json::from_str(stdin.unwrap_or_default()).map_err(|error| error.to_string())?;
         let header = self.header(path)?;
-        if header.tokens.contains_key(&id) {
+        if header.tokens.contains_key(&id) && !words.contains(&"--token-replace") {
             return failed(format!("Token {id} in use."));
         }
         header.tokens.insert(id, token);

@@ -7,6 +7,7 @@ use crate::check::{Claim, Findings, claimed_once, key, one_of, refer, useless};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::file::File;
 use crate::host::LEAST_NODES;
+use crate::host::table::NodeTable;
 use crate::read::{At, List};
 use crate::router::table::Engine;
 use crate::units::{DiskId, NodeName, TangHost, TangUrl};
@@ -201,14 +202,27 @@ fn thefts(file: &File, out: &mut Findings) {
     if file.node.get().is_none() || !file.node.is_whole() {
         return;
     }
-    let nodes: Vec<&NodeName> = file.node.entries().map(|(name, _)| &name.value).collect();
-    if !(LEAST_NODES..=usize::from(u8::MAX)).contains(&nodes.len()) {
+    if !(LEAST_NODES..=usize::from(u8::MAX)).contains(&file.node.entries().count()) {
         // That there are too few says it all, and that there are more than numbers for them.
         return;
     }
     // Where the file says nothing, it is said to be the cluster's.
     let span = file.unlock.get().map(|at| &at.span).or(file.cluster.get().map(|at| &at.span));
     let Some(span) = span else { return };
+    let revoked = |(_, table): &(_, &At<NodeTable>)| table.value.revoked.value() == Some(&true);
+    let (revoked, trusted): (Vec<_>, Vec<_>) = file.node.entries().partition(revoked);
+    let nodes: Vec<&NodeName> = trusted.iter().map(|(name, _)| &name.value).collect();
+    if let ([.., (_, last)], 0 | 1) = (revoked.as_slice(), nodes.len()) {
+        let message = match nodes.first() {
+            Some(left) => format!("all nodes but `{left}` are revoked"),
+            None => "all nodes are revoked".to_owned(),
+        };
+        let place = last.value.revoked.get().map_or(&last.span, |revoked| &revoked.span);
+        let reason = "nobody is left to open the others' disks";
+        let remedy = "put other PCs in their places, and take `revoked` out there";
+        out.push(Diagnostic::new(Code::TooFewNodes, place, message, reason, remedy));
+        return;
+    }
     let locks: Vec<(&NodeName, Lock)> = nodes.iter().map(|node| (*node, unlock.for_node(node, &nodes))).collect();
     let holder = |unlocker: &Unlocker| whose(file, unlocker);
 
@@ -245,7 +259,10 @@ fn thefts(file: &File, out: &mut Findings) {
     });
     if let Some((dead, node)) = stuck {
         let message = format!("while node `{dead}` is off, the disks of node `{node}` stay closed");
-        let remedy = "ask for any of the nodes, not for all: `any = \"nodes\"`";
+        let remedy = match revoked.first() {
+            Some((gone, _)) if nodes.len() == 2 => format!("put another PC in the place of `{}`", gone.value),
+            _ => "ask for any of the nodes, not for all: `any = \"nodes\"`".to_owned(),
+        };
         let reason = "one dead PC stops the cluster at its next boot";
         out.push(Diagnostic::new(Code::UnlockNeedsAllNodes, span, message, reason, remedy));
     }

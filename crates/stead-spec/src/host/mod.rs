@@ -74,6 +74,8 @@ pub struct Node {
     pub ssh: SshTarget,
     /// Votes, keeps no copies, runs no machines.
     pub arbiter: bool,
+    /// It is in others' hands: nothing rests on it, and nobody speaks to it.
+    pub revoked: bool,
     /// Its NIC on each switch.
     pub nics: BTreeMap<SwitchName, Mac>,
     /// Its data disks and what each is for. Never empty.
@@ -165,6 +167,7 @@ fn build_node(file: &File, core: &Core, name: &NodeName, table: &table::NodeTabl
         number,
         ssh: table.ssh.value()?.clone(),
         arbiter: table.arbiter.or(false)?,
+        revoked: table.revoked.or(false)?,
         disks: table.disks.entries().flat_map(disk_of).collect(),
         wipe: table.wipe.entries().map(|(disk, token)| (disk.value.clone(), token.value)).collect(),
         addresses,

@@ -76,6 +76,10 @@ table! {
         /// A small node that votes and knows which copy is right, but keeps no copy itself and runs no machines.
         /// Default: `false`.
         may arbiter: bool,
+        /// It was stolen, or others had it in their hands. stead doesn't speak to it, and no disk of the other nodes is
+        /// opened by its tang. `stead keys revoke NODE` writes this and changes what it may have told; take it out when
+        /// another PC has taken its place. Default: `false`.
+        may revoked: bool,
         /// The name it had before, when it is given another one.
         may was: NodeName,
     }

@@ -60,7 +60,7 @@ pub(super) fn rotate(arguments: &Rotate, printer: &mut Printer) -> Result<ExitCo
         )
         .into());
     }
-    let all = || spec.nodes().keys().cloned().collect();
+    let all = || spec.trusted_nodes().map(|node| node.name.clone()).collect();
     let rotate = if arguments.nodes.is_empty() { all() } else { arguments.nodes.iter().cloned().collect() };
     arguments.errand.apply(&Wishes { rotate }, printer)
 }

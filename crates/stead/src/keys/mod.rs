@@ -55,9 +55,11 @@ enum Command {
     /// Change the keys of the nodes' tangs: new ones, all disks bound to them, the old ones away.
     #[command(after_help = "If it is cut, `stead apply` finishes it.\n\nExample: stead keys rotate")]
     Rotate(disks::Rotate),
-    /// Take a key or an admin out, or replace a CA.
-    #[command(after_help = "Example:\n  stead keys revoke bob\n  stead keys revoke bob bob@old-laptop\n  \
-                            stead keys revoke --ca machines")]
+    /// Take a key or an admin out; make a stolen node's tang worthless; or replace a CA.
+    #[command(
+        after_help = "Example:\n  stead keys revoke bob\n  stead keys revoke node3\n  stead keys revoke bob bob@old-laptop\n  \
+                            stead keys revoke --ca machines"
+    )]
     Revoke(revoke::Revoke),
 }
 

@@ -3,46 +3,109 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use stead_apply::secrets::{Fingerprint, Kind, Purpose, Recipients, Record, Sealed, SecretsError, renew_ca};
+use stead_plan::plan::Wishes;
 use stead_spec::edit::{Edit, KeyPath};
-use stead_spec::host::Admin;
+use stead_spec::host::{Admin, Node};
 use stead_spec::units::PublicKey;
 
 use super::Changing;
 use super::files::Files;
-use crate::cluster::now;
+use crate::cluster::{Access, ReachOptions, now};
+use crate::errand::Errand;
 use crate::print::Printer;
 use crate::{Advised, ask};
 
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
-    /// Whose key it is.
-    #[arg(required_unless_present = "ca")]
-    admin: Option<String>,
+    /// Whose key it is; or a node that was stolen, whose tang is to open nothing any more.
+    #[arg(required_unless_present = "ca", value_name = "ADMIN|NODE")]
+    name: Option<String>,
     /// Which key: its text, its fingerprint, or what stands behind it, such as me@laptop [default: the whole admin]
     #[arg(conflicts_with = "ca")]
     key: Option<String>,
     /// Replace the CA for this purpose: storage, machines or telemetry.
-    #[arg(long, value_name = "PURPOSE", conflicts_with = "admin")]
+    #[arg(long, value_name = "PURPOSE", conflicts_with = "name")]
     ca: Option<Purpose>,
     #[command(flatten)]
     changing: Changing,
+    #[command(flatten)]
+    reach: ReachOptions,
 }
 
 pub(super) fn run(arguments: &Revoke, printer: &mut Printer) -> Result<ExitCode> {
     let files = Files::read(&arguments.changing.file, printer)?;
-    match (arguments.ca, &arguments.admin) {
-        (Some(purpose), _) => replace_ca(&files, purpose, &arguments.changing, printer),
-        (None, Some(admin)) => take_out(&files, admin, arguments, printer),
-        (None, None) => Err(Advised::new("nobody to revoke", "name an admin, or `--ca PURPOSE`").into()),
+    let (name, nodes) = match (arguments.ca, &arguments.name) {
+        (Some(purpose), _) => return replace_ca(&files, purpose, &arguments.changing, printer),
+        (None, Some(name)) => (name, files.spec.nodes()),
+        (None, None) => {
+            return Err(Advised::new("nobody to revoke", "name an admin, a node, or `--ca PURPOSE`").into());
+        }
+    };
+    let node = nodes.values().find(|node| node.name.as_str() == name);
+    match (files.spec.admins().get(name.as_str()), node) {
+        (Some(admin), None) => take_out(&files, admin, arguments, printer),
+        (None, Some(node)) => distrust(&files, node, arguments, printer),
+        (Some(_), Some(_)) => {
+            let next = format!(
+                "an admin can be taken out of the file by hand; a node gets `revoked = true` in `[node.{name}]`, and \
+                                then `stead keys rotate`"
+            );
+            Err(Advised::new(format!("`{name}` is an admin, and a node"), next).into())
+        }
+        (None, None) => {
+            let all = files.spec.admins().keys().map(ToString::to_string);
+            let all: Vec<_> = all.chain(nodes.keys().map(ToString::to_string)).collect();
+            let what = format!("`{}` has no admin and no node `{name}`", files.path());
+            Err(Advised::new(what, format!("name one of {}", all.join(", "))).into())
+        }
     }
 }
 
-fn take_out(files: &Files, admin: &str, arguments: &Revoke, printer: &mut Printer) -> Result<ExitCode> {
-    let Some(admin) = files.spec.admins().get(admin) else {
-        let all: Vec<_> = files.spec.admins().keys().map(ToString::to_string).collect();
-        let what = format!("`{}` has no admin `{admin}`", files.path());
-        return Err(Advised::new(what, format!("name one of {}", all.join(", "))).into());
+/// Makes a node's tang worthless that is in others' hands, and its disks to them: no other node's disk is bound to it any
+/// more, and the keys of the tangs that its own are bound to are changed.
+fn distrust(files: &Files, node: &Node, arguments: &Revoke, printer: &mut Printer) -> Result<ExitCode> {
+    let name = &node.name;
+    if let Some(key) = &arguments.key {
+        return Err(Advised::new(format!("`{name}` is a node, and has no key `{key}`"), "name the node alone").into());
+    }
+    let trusted = if node.revoked {
+        printer.progress(format_args!("`{name}` is revoked in `{}` already", files.path()));
+        files.spec.trusted_nodes().map(|node| node.name.clone()).collect()
+    } else {
+        let path = KeyPath::new(["node", name.as_str()]).key("revoked");
+        let change = files.edit(&Edit::Set { path, value: true.into() }, printer)?;
+        let trusted = change.spec.trusted_nodes().map(|node| node.name.clone()).collect();
+        printer.progress(format_args!(
+            "write `revoked = true` into `[node.{name}]` of `{}`: the cluster does without it, and all tangs get new keys",
+            files.path()
+        ));
+        if !files.carry_out(change, None, &arguments.changing, printer)? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        trusted
     };
+    let Changing { file, identities, yes } = &arguments.changing;
+    let access = Access { file: file.clone(), reach: arguments.reach.clone() };
+    let done = Errand::new(access, identities.clone(), *yes).apply(&Wishes { rotate: trusted }, printer);
+    if !matches!(&done, Ok(code) if *code == ExitCode::SUCCESS) {
+        printer.progress(format_args!("not all of it is done: `stead keys revoke {name}` again does the rest"));
+        return done;
+    }
+    let known = files.sealed.iter().flat_map(Sealed::records).filter(|record| is_on_os_disks(record));
+    let advice: Vec<_> = known.map(|record| format!("  {}: {}", record.name(), anew(record))).collect();
+    if !advice.is_empty() {
+        printer.progress("\nWho has its OS disk can read this. Make it anew:");
+        advice.iter().for_each(|line| printer.progress(line));
+    }
+    done
+}
+
+/// Whether nodes need it before their disks are open: what has its sum in clear is a word in a file of theirs.
+fn is_on_os_disks(record: &Record) -> bool {
+    record.stated().kind == Kind::Password && record.stated().sum.is_some()
+}
+
+fn take_out(files: &Files, admin: &Admin, arguments: &Revoke, printer: &mut Printer) -> Result<ExitCode> {
     if arguments.key.is_none() && files.spec.admins().len() == 1 {
         let what = format!("`{}` is the only admin", admin.name);
         return Err(Advised::new(what, "add another one first: `stead keys add ADMIN PUBLICKEY`").into());
@@ -120,8 +183,7 @@ fn anew(record: &Record) -> String {
         (Kind::CaKey, None) => "goes by itself when the CA that replaced it is on every node".to_owned(),
         (Kind::DiskKey, _) => "opens a disk for who also has the disk".to_owned(),
         (Kind::BackupKey, _) => "opens a backup for who can also reach it".to_owned(),
-        // What has its sum in clear is a word that stead made up.
-        (Kind::Password, _) if record.stated().sum.is_some() => {
+        _ if is_on_os_disks(record) => {
             "take its lines out of stead.secrets: the next `stead apply` makes another one".to_owned()
         }
         (Kind::Password, _) => "change it where it lets in".to_owned(),

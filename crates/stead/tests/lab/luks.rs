@@ -116,6 +116,52 @@ fn what_is_on_a_disk_stays_unless_the_file_permits_just_that() {
     assert!(out(&refused).contains("of something else"), "{}", out(&refused));
 }
 
+/// What people have on disks: how it is made on a disk that is blank, and what the plan calls it. Of ZFS and of md, which no
+/// node has the tools of, what blkid goes by.
+const CONTENTS: [(&str, &str); 8] = [
+    ("echo ,,L | sfdisk -q $disk", "dos"),
+    ("echo ,,L | sfdisk -q -X gpt $disk", "gpt"),
+    ("pvcreate -qqy $disk", "LVM2_member"),
+    ("echo word | cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $disk -", "crypto_LUKS"),
+    (
+        r"for n in 0 1 2 3 4 5 6 7; do printf '\014\261\272\000\000\000\000\000' | dd of=$disk bs=1024 seek=$((128 + n)) conv=notrunc status=none; done",
+        "zfs_member",
+    ),
+    (
+        r"printf '\374\116\053\251\001\000\000\000' | dd of=$disk bs=1 seek=4096 conv=notrunc status=none && printf '\010' | dd of=$disk bs=1 seek=$((4096 + 144)) conv=notrunc status=none",
+        "linux_raid_member",
+    ),
+    ("printf x | dd of=$disk bs=1 seek=9000000 conv=notrunc status=none", "data"),
+    ("printf x | dd of=$disk bs=1 seek=$(($(blockdev --getsize64 $disk) - 9000000)) conv=notrunc status=none", "data"),
+];
+
+#[test]
+fn whatever_is_on_a_disk_is_told_and_refused() {
+    let cluster = applied();
+    let disk = cluster.device("node1", "disk2");
+    let id = disk.rsplit('/').next().expect("a name").to_owned();
+    let line = format!("disks = {{ gv0 = [\"{}\"] }}", data(&cluster, "node1").rsplit('/').next().expect("a name"));
+    cluster.home.edit(&line, &line.replace(" }", &format!(", vault = [\"{id}\"] }}")));
+    let mut tokens = std::collections::BTreeSet::new();
+    for (make, called) in CONTENTS {
+        cluster.on("node1", &format!("disk={disk}; blkdiscard -fz $disk && {make}; sync; udevadm settle"));
+        let sum =
+            format!("for skip in 0 2032; do dd if={disk} bs=1M count=16 skip=$skip status=none; done | sha256sum");
+        let before = cluster.on("node1", &sum);
+        let refused = cluster.home.stead(&["apply", "--yes"]);
+        assert_code(&refused, 1);
+        let said = out(&refused);
+        let (_, reason) = said.split_once("not blank: there is ").unwrap_or_else(|| panic!("{make}: {said}"));
+        assert!(reason.lines().next().expect("a line").contains(called), "{make}: {said}");
+        let token = said.split(&format!("\"{id}\" = \"")).nth(1).and_then(|rest| rest.split('"').next());
+        assert!(tokens.insert(token.expect("a token").to_owned()), "a token fits one thing: {make}: {said}");
+        assert_eq!(cluster.on("node1", &sum), before, "{make}");
+    }
+    // Blank again, it is taken.
+    cluster.on("node1", &format!("blkdiscard -fz {disk}; sync; udevadm settle"));
+    assert!(cluster.home.planned().0.iter().any(|step| step.starts_with("disks/node1/format")));
+}
+
 #[test]
 fn after_a_blackout_and_whenever_the_policy_can_be_met_disks_open_by_themselves() {
     let cluster = applied();

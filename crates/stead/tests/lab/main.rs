@@ -16,3 +16,4 @@ mod reach;
 mod releases;
 mod snapshots;
 mod support;
+mod thief;

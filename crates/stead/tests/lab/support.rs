@@ -51,6 +51,13 @@ impl Deref for TestLab {
     }
 }
 
+impl TestLab {
+    /// A lab that is whoever asks' own, and that they take down.
+    pub(crate) fn of(lab: Lab) -> Self {
+        Self { lab, own: false, _lock: None }
+    }
+}
+
 impl Drop for TestLab {
     fn drop(&mut self) {
         if thread::panicking() {

@@ -153,7 +153,8 @@ async fn routes_take_a_while_and_an_old_agent_too() {
     let nodes = BTreeMap::from(ALL.map(|node| (name(node), Node(name(node), cluster.clone()))));
     let lease = crate::lock::Lease { links: nodes, unheld: BTreeMap::new(), nodes: 3 };
     let (_sender, stop) = watch::channel(false);
-    let order = Order { plan: &guarded(), digest: &digest('a'), kept: None, secrets: BTreeMap::new(), stop };
+    let order =
+        Order { plan: &guarded(), digest: &digest('a'), ancestors: &[], kept: None, secrets: BTreeMap::new(), stop };
     let applied = super::super::perform(&Way(cluster.clone()), lease, order, &mut |_| ()).await.unwrap();
     assert!(applied.is_whole(), "{applied:?}");
     assert!((40..50).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());

@@ -98,6 +98,59 @@ async fn requests_are_heard_while_a_step_is_done() {
     .await;
 }
 
+/// Two steps that may be done beside each other, on a node with so much memory: the first one's tool waits for `go`.
+fn two(node: &Node, available: &str, second: &str) -> Request {
+    node.write("/proc/meminfo", &format!("MemTotal: 8000000 kB\nMemAvailable: {available} kB\n"));
+    node.tool(Program::Dpkg, second);
+    let job = |what: &str, ops| {
+        let step = format!("disks/node1/{what}").parse().unwrap();
+        Job { step, title: what.to_owned(), ops, guard: None, beside: Some(100) }
+    };
+    Request::PerformTogether(vec![
+        job("a", vec![run(Program::AptGet), write_op("/etc/a")]),
+        job("b", vec![run(Program::Dpkg), write_op("/etc/b")]),
+    ])
+}
+
+#[tokio::test]
+async fn steps_are_done_beside_each_other_while_there_is_memory() {
+    local(async {
+        let node = waiting_node();
+        let mut asking = Asking::hold(&node).await;
+        // Of 488 MiB, half.
+        asking.send(two(&node, "500000", "test ! -e result")).await;
+        node.wait("there").await;
+        for said in ["apt-get", "dpkg", "write /etc/b"] {
+            let Answer::ProgressOf(_, what) = asking.hear().await else { panic!() };
+            assert_eq!(what, said);
+        }
+        node.go("go").await;
+        let (Answer::PerformedTogether(all), _) = asking.listen().await else { panic!() };
+        assert!(all.len() == 2 && all.values().all(|one| one.outcome == Outcome::Done), "{all:?}");
+        assert_eq!(node.list("/etc"), ["a", "b"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_memory_one_step_waits_for_the_other() {
+    local(async {
+        let node = waiting_node();
+        let mut asking = Asking::hold(&node).await;
+        asking.send(two(&node, "300000", "test -e result")).await;
+        node.wait("there").await;
+        node.go("go").await;
+        let (Answer::PerformedTogether(all), _) = asking.listen().await else { panic!() };
+        assert!(all.values().all(|one| one.outcome == Outcome::Done), "{all:?}");
+        // Whoever has a way back is never beside others.
+        let Request::PerformTogether(mut jobs) = two(&node, "300000", "true") else { panic!() };
+        jobs[1].beside = None;
+        let why = asking.refused(Request::PerformTogether(jobs)).await;
+        assert_eq!(why, "the step disks/node1/b is not to be done beside others");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn looking_is_not_finished_for_nobody() {
     local(async {
@@ -117,7 +170,9 @@ async fn a_step_is_for_one_node() {
         let mut asking = Asking::hold(&node).await;
         let step = "host/node2/packages".parse().unwrap();
         let ops = vec![write_op("/etc/a")];
-        let why = asking.refused(Request::Perform(Box::new(Job { step, title: "x".into(), ops, guard: None }))).await;
+        let why = asking
+            .refused(Request::Perform(Box::new(Job { step, title: "x".into(), ops, guard: None, beside: None })))
+            .await;
         assert_eq!(why, "the step host/node2/packages is not for this node, which is node1");
         assert_eq!(node.list("/etc"), [""; 0]);
     })

@@ -18,7 +18,7 @@ pub(super) fn undo() -> Request {
 }
 
 fn guarded() -> Request {
-    let job = Job { step: step(), title: "set up br1".into(), ops: ops(), guard: Some(guard()) };
+    let job = Job { step: step(), title: "set up br1".into(), ops: ops(), guard: Some(guard()), beside: None };
     Request::Perform(Box::new(job))
 }
 

@@ -12,9 +12,15 @@ pub(super) fn wrap(text: &str, indent: usize) -> Vec<String> {
     wrap_at(text, WIDTH.saturating_sub(indent))
 }
 
-/// A text in lines of at most so many columns.
+/// A text in lines of at most so many columns; what stands `between` such signs is pasted by people, and so in one line.
 pub(crate) fn wrap_at(text: &str, width: usize) -> Vec<String> {
-    fill(text.split(' ').map(str::to_owned), width)
+    let quoted = text.matches('`').count().is_multiple_of(2);
+    let mut inside = false;
+    let ends = |c: char| {
+        inside ^= c == '`';
+        c == ' ' && !(inside && quoted)
+    };
+    fill(text.split(ends).map(str::to_owned), width)
 }
 
 /// A command as one could paste it, in lines that fit.
