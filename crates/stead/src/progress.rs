@@ -1,4 +1,4 @@
-//! What happens on the nodes while something is applied: a line a node on a terminal, plain lines elsewhere.
+//! What happens on the nodes while something is applied: a line a step on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -20,7 +20,7 @@ pub(crate) struct Progress<'a> {
     printer: &'a mut Printer,
     titles: BTreeMap<StepId, String>,
     begun: BTreeMap<StepId, Instant>,
-    live: Option<(MultiProgress, BTreeMap<NodeName, ProgressBar>)>,
+    live: Option<(MultiProgress, BTreeMap<StepId, ProgressBar>)>,
     width: usize,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Progress<'a> {
 
     fn ended(&mut self, step: &StepId, ended: &Ended) {
         if let Some((_, bars)) = &mut self.live
-            && let Some(bar) = bars.remove(&step.node)
+            && let Some(bar) = bars.remove(step)
         {
             bar.finish_and_clear();
         }
@@ -87,7 +87,7 @@ impl<'a> Progress<'a> {
         let title = self.title(step);
         let width = self.width;
         let Some((all, bars)) = &mut self.live else { return };
-        let bar = bars.entry(step.node.clone()).or_insert_with(|| {
+        let bar = bars.entry(step.clone()).or_insert_with(|| {
             let bar = all.add(ProgressBar::new_spinner());
             // A template that can't be parsed would be ours.
             if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {wide_msg} {elapsed}") {

@@ -109,7 +109,9 @@ impl<'a, L: Link> Run<'a, L> {
             self.give_up(*stop.borrow(), &on);
             while let Some((steps, link)) = self.next() {
                 let jobs: Vec<Job> = steps.iter().map(|step| self.job(step)).collect();
-                steps.iter().for_each(|step| tell(&on, Event::Started(step.id.clone())));
+                for step in &steps {
+                    tell(&on, Event::Started(step.id.clone()));
+                }
                 running.push(perform(reach, steps, link, jobs, &on));
             }
             match running.next().await {

@@ -95,7 +95,9 @@ fn distrust(files: &Files, node: &Node, arguments: &Revoke, printer: &mut Printe
     let advice: Vec<_> = known.map(|record| format!("  {}: {}", record.name(), anew(record))).collect();
     if !advice.is_empty() {
         printer.progress("\nWho has its OS disk can read this. Make it anew:");
-        advice.iter().for_each(|line| printer.progress(line));
+        for line in advice {
+            printer.progress(line);
+        }
     }
     done
 }

@@ -229,6 +229,25 @@ fn adding_and_revoking() {
       next: `stead apply` brings the new one to every node and ends that; then do this again
     code: 1
     ");
+    insta::assert_snapshot!(folder.keys(&["revoke", "node3"], "n\n"), @r"
+    stderr:
+    write `revoked = true` into `[node.node3]` of `stead.toml`: the cluster does without it, and all tangs get new keys
+    do this? [y/N]
+    nothing has changed
+    code: 0
+    ");
+    insta::assert_snapshot!(folder.keys(&["revoke", "node3", "me@laptop"], ""), @r"
+    stderr:
+    error: `node3` is a node, and has no key `me@laptop`
+      next: name the node alone
+    code: 1
+    ");
+    insta::assert_snapshot!(folder.keys(&["revoke", "eve"], ""), @r"
+    stderr:
+    error: `stead.toml` has no admin and no node `eve`
+      next: name one of bob, node1, node2, node3
+    code: 1
+    ");
     insta::assert_snapshot!(folder.keys(&["revoke", "bob", "--yes"], ""), @r"
     stderr:
     error: `bob` is the only admin

@@ -68,7 +68,7 @@ fn applied_on(image: Kind, name: &str) -> TestCluster {
         }
         let home = Home::new(lab, "first");
         home.write(lab);
-        assert_code(&home.stead(&["apply", "--yes"]), 0);
+        home.applies();
     });
     let first = Home::at(&lab, "first");
     let cluster = TestCluster { home: Home::at(&lab, "home"), lab };
@@ -186,6 +186,11 @@ impl Home {
         (ids, output.status.code().expect("a code"))
     }
 
+    /// Applies until all is as asked: an apply looks again at its end, and ends with 0 only if nothing is to be done.
+    pub(crate) fn applies(&self) {
+        assert_code(&self.stead(&["apply", "--yes"]), 0);
+    }
+
     /// Nothing is to be done.
     pub(crate) fn settled(&self) {
         let output = self.stead(&["plan"]);
@@ -194,9 +199,14 @@ impl Home {
     }
 
     /// An apply that runs, once it has said a line with this text.
-    #[allow(clippy::zombie_processes, reason = "whoever asks waits for it, or has failed")]
     pub(crate) fn apply_until(&self, text: &str) -> Running {
-        let mut command = self.command(&["apply", "--yes"]);
+        self.until(&["apply", "--yes"], text)
+    }
+
+    /// A command that runs, once it has said a line with this text.
+    #[allow(clippy::zombie_processes, reason = "whoever asks waits for it, or has failed")]
+    pub(crate) fn until(&self, arguments: &[&str], text: &str) -> Running {
+        let mut command = self.command(arguments);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("stead starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr"));
         let mut said = String::new();
@@ -222,6 +232,12 @@ impl Running {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("an end");
+    }
+
+    /// The node whose line it said last.
+    pub(crate) fn node(&self) -> String {
+        let last = self.said.lines().last().and_then(|line| line.split_whitespace().next());
+        last.expect("a line of a node's").to_owned()
     }
 
     /// Ctrl-C.

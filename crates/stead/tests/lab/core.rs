@@ -193,8 +193,7 @@ fn what_people_undo_behind_stead_s_back_is_righted() {
     let (steps, code) = cluster.home.planned();
     assert_eq!(steps.into_iter().collect::<std::collections::BTreeSet<_>>(), expected);
     assert_eq!(code, 2);
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
     for (_, node) in OTHERS {
         reaches(&cluster, node);
     }
@@ -238,8 +237,7 @@ fn a_change_whose_stead_is_killed_is_undone_by_its_node() {
     cluster.on("node1", "timeout 300 sh -c 'while test -e /var/lib/stead/way-back/pending.json; do sleep 1; done'");
     assert_eq!(cluster.on("node1", NETWORKS), before);
     cluster.home.edit(HASTY.1, HASTY.0);
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
 }
 
 #[test]
@@ -254,8 +252,7 @@ fn whatever_was_typed_wrong_a_power_cut_in_the_middle_undoes_it() {
         cluster.until("node1", "ip -br address show core3 | grep -q 10.10.3.1");
         eventually(&format!("as before {wrong:?}"), || cluster.on("node1", NETWORKS) == before);
     }
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
 }
 
 /// The change is on its way on node1, and who wanted it is gone. The file is as it was then.
@@ -270,6 +267,5 @@ fn begin_and_kill(cluster: &TestCluster, wrong: (&str, &str)) {
 fn undo_the_edits(cluster: &TestCluster) {
     cluster.home.edit(HASTY.1, HASTY.0);
     cluster.home.edit(WRONG_VLAN.1, WRONG_VLAN.0);
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
 }

@@ -73,8 +73,7 @@ fn a_renamed_node_stays_the_same_node() {
     let cluster = applied();
     cluster.home.edit("[node.node3]", "[node.attic]\nwas = \"node3\"\nnumber = 3");
     cluster.home.edit("node3 = \"192.168.0.52\"", "attic = \"192.168.0.52\"");
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
     assert_eq!(cluster.on("node3", "hostname; sudo -n hostname -s"), "attic\nattic");
     assert_eq!(cluster.on("node1", "getent hosts attic.core").split_whitespace().next(), Some("10.10.0.3"));
     assert!(
@@ -100,8 +99,7 @@ fn drift_gives_exactly_the_steps_that_right_it() {
         "and nothing else"
     );
     assert_eq!(code, 2);
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
     assert!(!cluster.works("node1", "grep -q mine /etc/sysctl.d/90-stead.conf"));
     cluster.on("node2", "ethtool --version");
     assert_eq!(cluster.on("node3", "systemctl is-enabled smartmontools || true"), "masked");
@@ -114,8 +112,7 @@ fn a_clock_in_2015_is_set_from_the_other_nodes() {
     cluster.on("node2", "date -s 2015-01-01T00:00:00Z");
     assert_eq!(cluster.on("node2", "date -u +%Y"), "2015", "the clock is wrong");
     assert_eq!(cluster.home.planned(), (vec!["host/node2/clock".to_owned()], 2));
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
     assert_ne!(cluster.on("node2", "date -u +%Y"), "2015");
 }
 
@@ -128,8 +125,7 @@ fn a_killed_stead_leaves_its_command_to_end_and_the_next_apply_finds_it_done() {
     cluster.until("node1", "ethtool --version && ! pgrep -f '/agent/stead-[0-9a-f]* agent'");
     let (steps, _) = cluster.home.planned();
     assert!(!steps.iter().any(|step| step == "host/node1/packages"), "it was done, unreported: {steps:?}");
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
 }
 
 #[test]
@@ -154,8 +150,7 @@ fn a_power_cut_in_the_middle_is_finished_by_the_next_apply() {
     let (code, said) = apply.ends();
     // It depends on whether the node is up again when it is looked at.
     assert!(matches!(code, Some(1 | 3)) && said.contains("not all of the 1 step on 1 node"), "{code:?}: {said}");
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
 }
 
 #[test]
@@ -173,7 +168,6 @@ fn a_node_that_does_not_answer_neither_blocks_nor_hides_the_others() {
     cluster.up(&["node2"]);
     // systemd's watchdog takes a daemon that was frozen for a hanging one, and starts it again.
     eventually("a node as it was", || cluster.home.planned() == (Vec::new(), 0));
-    cluster.home.settled();
 }
 
 #[test]
@@ -183,7 +177,7 @@ fn of_two_admins_with_different_files_the_second_is_refused_with_the_difference(
     other.copy_of(&cluster.home);
     cluster.home.edit("\"vm.swappiness\" = \"10\"", "\"vm.swappiness\" = \"20\"");
     other.edit("updates = \"04:30\"", "updates = \"05:30\"");
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
+    cluster.home.applies();
     for arguments in [&["plan"][..], &["apply", "--yes"]] {
         let output = other.stead(arguments);
         assert_code(&output, 1);
@@ -196,7 +190,7 @@ fn of_two_admins_with_different_files_the_second_is_refused_with_the_difference(
     fs::remove_file(other.dir.join("stead.secrets")).expect("aside");
     assert_code(&other.stead(&["adopt", "node1"]), 0);
     other.edit("updates = \"04:30\"", "updates = \"05:30\"");
-    assert_code(&other.stead(&["apply", "--yes"]), 0);
+    other.applies();
     let output = cluster.home.stead(&["plan"]);
     assert_code(&output, 1);
     other.settled();
@@ -218,8 +212,7 @@ fn a_burned_laptop_costs_nothing_with_the_sheet_and_one_node_left() {
     assert_code(&opened, 0);
     cluster.power_of(&["node1", "node3"], stead_lab::protocol::PowerAction::On);
     comes_up(&cluster, &NODES);
-    assert_code(&laptop.stead(&["apply", "--yes"]), 0);
-    laptop.settled();
+    laptop.applies();
     let key = laptop.public_key();
     let key = key.split(' ').nth(1).expect("a key");
     cluster.on("node3", &format!("grep -q {key} /etc/ssh/authorized_keys.d/me"));

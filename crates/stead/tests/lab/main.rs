@@ -5,6 +5,7 @@
 
 mod cluster;
 mod core;
+mod cuts;
 mod disks;
 mod host;
 mod lifecycle;

@@ -63,8 +63,7 @@ fn what_stands_in_the_way_is_told_and_nothing_is_half_done() {
     cluster.on("node1", "sha256sum --status -c /var/lib/sum");
     cluster.on("node3", "grep -q node2.core /etc/hosts");
     cluster.on("node1", "rm -f /filler* /var/lib/stead/x");
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
     // An agent that a bad disk has bitten is not run; a good one comes in its place.
     cluster.on("node2", "for agent in /var/lib/stead/agent/stead-*; do truncate -s 100000 $agent; done");
     cluster.home.settled();
@@ -92,8 +91,7 @@ fn an_ssh_that_is_cut_in_an_apply_is_told_and_the_next_one_goes_on() {
     cluster.until("node2", "ethtool --version && ! pgrep -f '/agent/stead-[0-9a-f]* agent'");
     let (steps, _) = cluster.home.planned();
     assert!(!steps.iter().any(|step| step == "host/node2/packages"), "it was done, unreported: {steps:?}");
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
 }
 
 #[test]
@@ -112,8 +110,7 @@ fn a_connection_that_is_half_open_is_given_up_and_the_next_apply_goes_on() {
     cluster.up(&["node2"]);
     // Its agent finds that nobody is there, ends its command, and lets the node go.
     cluster.until("node2", "! pgrep -f '/agent/stead-[0-9a-f]* agent'");
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
 }
 
 #[test]
@@ -128,8 +125,7 @@ fn ctrl_c_ends_an_apply_after_the_step_that_runs() {
     assert_eq!(code, Some(1), "{said}");
     cluster.on("node1", "ethtool --version");
     assert_eq!(cluster.home.planned().0, ["host/node1/timezone"], "what had begun was ended, and nothing else: {said}");
-    assert_code(&cluster.home.stead(&["apply", "--yes"]), 0);
-    cluster.home.settled();
+    cluster.home.applies();
 }
 
 /// A configuration of ssh for a node as somebody finds it who has no key there yet: as `fresh`, by the user that the

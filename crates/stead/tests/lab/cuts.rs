@@ -1,0 +1,108 @@
+//! Cuts in the middle of what is done to disks: whatever was cut, by whomever, the next applies go on from there, and the
+//! sealed key opens the disk.
+
+use crate::cluster::{TestCluster, applied, assert_code, comes_up, kill_agent};
+use stead_lab::protocol::PowerAction;
+
+const NODES: [&str; 3] = ["node1", "node2", "node3"];
+
+/// How something is cut.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// Who drives it is killed.
+    Stead,
+    /// The agent is.
+    Agent,
+    /// The node's plug is pulled.
+    Power,
+}
+
+impl Cut {
+    /// Cuts a command once it has said this, on the node that does it.
+    fn at(self, cluster: &TestCluster, arguments: &[&str], text: &str) {
+        let running = cluster.home.until(arguments, text);
+        let node = running.node();
+        match self {
+            Self::Stead => running.kill(),
+            Self::Agent => {
+                kill_agent(cluster, &node);
+                let (code, said) = running.ends();
+                assert_ne!(code, Some(0), "it was cut: {said}");
+            }
+            Self::Power => {
+                cluster.power_of(&[&node], PowerAction::Cycle);
+                let (code, said) = running.ends();
+                assert_ne!(code, Some(0), "it was cut: {said}");
+                comes_up(cluster, &[&node]);
+            }
+        }
+    }
+}
+
+/// A few applies make all as asked, and the keys of all disks open them.
+fn converges(cluster: &TestCluster) {
+    // What is on a disk that is closed is seen once it is open, and what a node that comes up says in a while.
+    let done = (0..4).any(|_| cluster.home.stead(&["apply", "--yes"]).status.code() == Some(0));
+    assert!(done, "four applies don't make it");
+    assert_code(&cluster.home.stead(&["keys", "test", "--yes"]), 0);
+}
+
+fn formatting(cut: Cut) {
+    for point in ["cryptsetup luksFormat", "clevis luks bind", "cryptsetup luksHeaderBackup"] {
+        let cluster = applied();
+        let name = |bay| cluster.device("node3", bay).rsplit('/').next().expect("a name").to_owned();
+        let line = format!("disks = {{ gv0 = [\"{}\"] }}", name("disk1"));
+        let more = format!(", vault = [\"{}\", \"{}\"] }}", name("disk2"), name("disk3"));
+        cluster.home.edit(&line, &line.replace(" }", &more));
+        cut.at(&cluster, &["apply", "--yes"], point);
+        converges(&cluster);
+        assert_eq!(cluster.on("node3", "lsblk -rno TYPE | grep -c crypt"), "4", "three disks, and swap");
+    }
+}
+
+#[test]
+fn disks_are_formatted_though_stead_is_killed() {
+    formatting(Cut::Stead);
+}
+
+#[test]
+fn disks_are_formatted_though_the_agent_is_killed() {
+    formatting(Cut::Agent);
+}
+
+#[test]
+fn disks_are_formatted_though_the_power_goes() {
+    formatting(Cut::Power);
+}
+
+fn binding(cut: Cut) {
+    for point in ["clevis luks bind", "clevis luks unbind"] {
+        let cluster = applied();
+        cluster.home.edit("[network.core]", "[unlock]\nall = \"nodes\"\n\n[network.core]");
+        cut.at(&cluster, &["apply", "--yes"], point);
+        converges(&cluster);
+    }
+    for point in ["clevis luks bind", "rm -f -- /var/lib/tang"] {
+        let cluster = applied();
+        cut.at(&cluster, &["keys", "rotate", "--yes"], point);
+        converges(&cluster);
+        for node in NODES {
+            assert_eq!(cluster.on(node, "ls -A /var/lib/tang"), "stead2-exc.jwk\nstead2-sig.jwk", "{node}");
+        }
+    }
+}
+
+#[test]
+fn disks_are_bound_anew_though_stead_is_killed() {
+    binding(Cut::Stead);
+}
+
+#[test]
+fn disks_are_bound_anew_though_the_agent_is_killed() {
+    binding(Cut::Agent);
+}
+
+#[test]
+fn disks_are_bound_anew_though_the_power_goes() {
+    binding(Cut::Power);
+}
