@@ -232,10 +232,8 @@ async fn not_overtaken<L: Link>(
     let answers: Vec<_> = asked.collect::<FuturesUnordered<_>>().collect().await;
     let fetched: Vec<_> = answers.into_iter().flatten().collect();
     // A plan that keeps nothing may be made from a file that was edited since.
-    let descends = |generation: &Generation| {
-        let is = |one: &Ancestor| one.number == generation.number && one.digest == generation.digest;
-        named.is_none() && ancestors.iter().any(is)
-    };
+    let descends =
+        |generation: &Generation| named.is_none() && ancestors.iter().any(|ancestor| ancestor.is(generation));
     let own = |generation: &Generation| generation.digest == *digest || descends(generation);
     let ours = named.map_or_else(
         || fetched.iter().map(|(_, kept)| kept).filter(|kept| own(kept)).map(|kept| kept.number).max().unwrap_or(0),

@@ -42,3 +42,10 @@ pub struct Ancestor {
     /// Its digest.
     pub digest: Sha256,
 }
+
+impl Ancestor {
+    /// Whether it is this generation.
+    pub fn is(&self, generation: &Generation) -> bool {
+        self.number == generation.number && self.digest == generation.digest
+    }
+}

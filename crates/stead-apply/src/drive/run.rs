@@ -276,19 +276,19 @@ async fn perform<'a, R: Reach>(
     reach: &R,
     steps: Vec<&'a Step>,
     mut link: R::Link,
-    mut jobs: Vec<Job>,
+    jobs: Vec<Job>,
     on: &On<'_>,
 ) -> Ending<'a, R::Link> {
     let Some(first) = steps.first() else { return Ending { steps: Vec::new(), link: Ok(link) } };
-    let request = match jobs.pop() {
-        Some(job) if jobs.is_empty() => {
+    let request = match <[Job; 1]>::try_from(jobs) {
+        Ok([job]) => {
             if let Some(guard) = &first.guard {
                 // It is large, and few steps have one.
                 return Box::pin(guarded::perform(reach, &first.id, guard, link, job, on)).await;
             }
             Request::Perform(Box::new(job))
         }
-        last => Request::PerformTogether(jobs.into_iter().chain(last).collect()),
+        Err(jobs) => Request::PerformTogether(jobs),
     };
     let answer = link.ask(request, &mut said(&first.id, on)).await;
     let ended = |step: &'a StepId| match &answer {

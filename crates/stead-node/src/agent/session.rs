@@ -224,7 +224,6 @@ where
 
     /// As many at once as there is memory for now, the others as these end.
     async fn perform_together(&self, session: &Session, jobs: &[Job]) -> Result<Answer, String> {
-        wants_lock(session)?;
         if let Some(job) = jobs.iter().find(|job| job.beside.is_none() || job.guard.is_some()) {
             return Err(format!("the step {} is not to be done beside others", job.step));
         }

@@ -123,11 +123,7 @@ fn derived(asked: &Asked<'_>, nodes: &[Planned<'_>], plan: &mut Plan) {
     let highest = generations.iter().map(|(_, generation)| generation.number).max().unwrap_or(0);
     let newest = || generations.iter().filter(|(_, generation)| generation.number == highest);
     let ours = |generation: &Generation| {
-        generation.digest == *asked.digest
-            || asked
-                .ancestors
-                .iter()
-                .any(|ancestor| ancestor.number == generation.number && ancestor.digest == generation.digest)
+        generation.digest == *asked.digest || asked.ancestors.iter().any(|ancestor| ancestor.is(generation))
     };
     let mut told = BTreeSet::new();
     for (node, generation) in newest().filter(|(_, generation)| !ours(generation)) {

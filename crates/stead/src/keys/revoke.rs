@@ -68,13 +68,11 @@ fn distrust(files: &Files, node: &Node, arguments: &Revoke, printer: &mut Printe
     if let Some(key) = &arguments.key {
         return Err(Advised::new(format!("`{name}` is a node, and has no key `{key}`"), "name the node alone").into());
     }
-    let trusted = if node.revoked {
+    if node.revoked {
         printer.progress(format_args!("`{name}` is revoked in `{}` already", files.path()));
-        files.spec.trusted_nodes().map(|node| node.name.clone()).collect()
     } else {
         let path = KeyPath::new(["node", name.as_str()]).key("revoked");
         let change = files.edit(&Edit::Set { path, value: true.into() }, printer)?;
-        let trusted = change.spec.trusted_nodes().map(|node| node.name.clone()).collect();
         printer.progress(format_args!(
             "write `revoked = true` into `[node.{name}]` of `{}`: the cluster does without it, and all tangs get new keys",
             files.path()
@@ -82,8 +80,8 @@ fn distrust(files: &Files, node: &Node, arguments: &Revoke, printer: &mut Printe
         if !files.carry_out(change, None, &arguments.changing, printer)? {
             return Ok(ExitCode::SUCCESS);
         }
-        trusted
-    };
+    }
+    let trusted = files.spec.trusted_nodes().map(|node| node.name.clone()).filter(|other| other != name).collect();
     let Changing { file, identities, yes } = &arguments.changing;
     let access = Access { file: file.clone(), reach: arguments.reach.clone() };
     let done = Errand::new(access, identities.clone(), *yes).apply(&Wishes { rotate: trusted }, printer);
