@@ -27,7 +27,7 @@ impl Cut {
                 running.kill();
                 // Those that it left end what they do, and let their nodes go.
                 for node in NODES {
-                    let gone = r"timeout 400 sh -c 'while pgrep -f \"/agent/stead-[0-9a-f]* agent\"; do sleep 1; done'";
+                    let gone = r#"timeout 400 sh -c 'while pgrep -f "/agent/stead-[0-9a-f]* agent"; do sleep 1; done'"#;
                     cluster.on(node, gone);
                 }
             }
