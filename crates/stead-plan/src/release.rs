@@ -22,6 +22,15 @@ pub(crate) fn cryptsetup(suite: Suite) -> &'static [&'static str] {
     }
 }
 
+/// Options of crypttab for one answer that counts. For some minutes, systemd keeps what has opened a disk, and tries it on
+/// the next one before it asks: on Debian 13 that is switched off, on Debian 12 it has a try of its own.
+pub(crate) fn crypttab_tries(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Bookworm => "tries=2",
+        Suite::Trixie => "tries=1,password-cache=no",
+    }
+}
+
 /// The line of chrony's configuration that says where leap seconds are told, as Debian's own has it. On Debian 13 the
 /// zone `right/UTC` is in a package that isn't installed.
 pub(crate) fn chrony_leap_seconds(suite: Suite) -> &'static str {

@@ -17,6 +17,7 @@ use crate::inventory::{Activity, Questions};
 use crate::op::Program;
 use crate::plan::Block;
 use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, header, look};
+use crate::release;
 use crate::step::About;
 
 const CRYPTTAB: &str = "/etc/crypttab";
@@ -120,7 +121,7 @@ fn line(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, now: &str) -> String {
 }
 
 fn options(plan: &NodePlan<'_, '_>, data: &DataDisk<'_>, seen: Option<&Disk>) -> String {
-    let mut options = "luks,noauto,_netdev,tries=1".to_owned();
+    let mut options = format!("luks,noauto,_netdev,{}", release::crypttab_tries(plan.suite));
     let volume = match data.usage {
         DiskUse::Volume(name) => plan.spec.volumes().get(name),
         DiskUse::Vault => None,
