@@ -24,6 +24,9 @@ pub(crate) const REMOVE: &str = "DEBIAN_FRONTEND=noninteractive apt-get remove -
 /// What is said when the installation begins.
 pub(crate) const INSTALLS: &str = "apt-get install";
 
+/// That no agent runs on a node, for a shell there.
+pub(crate) const AGENT_GONE: &str = r#"! pgrep -f "/agent/stead-[0-9a-f]* agent""#;
+
 /// How many times slower than on PCs three nodes are that share two cores and are translated.
 const PATIENCE: u8 = 10;
 
@@ -354,7 +357,6 @@ pub(crate) fn cut_power(cluster: &TestCluster, node: &str) {
 pub(crate) fn comes_up(cluster: &TestCluster, nodes: &[&str]) {
     cluster.up(nodes);
     for node in nodes {
-        // What clevis does takes translated nodes longer than other things are waited for.
-        cluster.on(node, "timeout 400 sh -c 'until findmnt -n /var/lib/stead/vault; do sleep 1; done'");
+        cluster.within(400, node, "findmnt -n /var/lib/stead/vault");
     }
 }

@@ -234,7 +234,7 @@ fn a_change_whose_stead_is_killed_is_undone_by_its_node() {
     cluster.home.edit(HASTY.0, HASTY.1);
     begin_and_kill(&cluster, WRONG_VLAN);
     // The timer is longer than other things are waited for.
-    cluster.on("node1", "timeout 300 sh -c 'while test -e /var/lib/stead/way-back/pending.json; do sleep 1; done'");
+    cluster.within(300, "node1", "! test -e /var/lib/stead/way-back/pending.json");
     assert_eq!(cluster.on("node1", NETWORKS), before);
     cluster.home.edit(HASTY.1, HASTY.0);
     cluster.home.applies();

@@ -1,7 +1,7 @@
 //! Cuts in the middle of what is done to disks: whatever was cut, by whomever, the next applies go on from there, and the
 //! sealed key opens the disk.
 
-use crate::cluster::{TestCluster, applied, assert_code, comes_up, kill_agent};
+use crate::cluster::{AGENT_GONE, TestCluster, applied, assert_code, comes_up, kill_agent};
 use stead_lab::protocol::PowerAction;
 
 const NODES: [&str; 3] = ["node1", "node2", "node3"];
@@ -27,8 +27,7 @@ impl Cut {
                 running.kill();
                 // Those that it left end what they do, and let their nodes go.
                 for node in NODES {
-                    let gone = r#"timeout 400 sh -c 'while pgrep -f "/agent/stead-[0-9a-f]* agent"; do sleep 1; done'"#;
-                    cluster.on(node, gone);
+                    cluster.within(400, node, AGENT_GONE);
                 }
             }
             Self::Agent => {
@@ -36,9 +35,8 @@ impl Cut {
                 let (code, said) = running.ends();
                 assert_ne!(code, Some(0), "it was cut: {said}");
                 // What it ran goes on without it, and is in the way of the same thing until it ends.
-                let pattern = "[c]ryptsetup luks|[c]levis(-| )luks(-| )(un)?bind";
-                let gone = format!("timeout 400 sh -c 'while pgrep -f \"{pattern}\"; do sleep 1; done'");
-                cluster.on(&node, &gone);
+                let gone = r#"! pgrep -f "[c]ryptsetup luks|[c]levis(-| )luks(-| )(un)?bind""#;
+                cluster.within(400, &node, gone);
             }
             Self::Power => {
                 cluster.power_of(&[&node], PowerAction::Cycle);
@@ -94,13 +92,12 @@ fn binding(cut: Cut) {
     for point in ["clevis luks bind", "clevis luks unbind"] {
         cut.at(&cluster, &["apply", "--yes"], point);
     }
-    // Once new keys are made, an apply finishes it.
+    // No disk is bound before all new keys are made; then an apply finishes it.
     cut.at(&cluster, &["keys", "rotate", "--yes"], "clevis luks bind");
     cut.at(&cluster, &["apply", "--yes"], "rm -f -- /var/lib/tang");
     converges(&cluster);
     for node in NODES {
-        let keys = cluster.on(node, "ls -A /var/lib/tang");
-        assert!(keys.lines().count() == 2 && !keys.starts_with('.'), "no old ones: {node}: {keys}");
+        assert_eq!(cluster.on(node, "ls -A /var/lib/tang"), "stead2-exc.jwk\nstead2-sig.jwk", "{node}");
     }
 }
 

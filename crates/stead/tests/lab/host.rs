@@ -5,8 +5,8 @@ use std::fs;
 use stead_lab::protocol::Request;
 
 use crate::cluster::{
-    Home, INSTALLS, REMOVE, TestCluster, applied, applied_on_plain, assert_code, comes_up, cut_power, err, kill_agent,
-    out,
+    AGENT_GONE, Home, INSTALLS, REMOVE, TestCluster, applied, applied_on_plain, assert_code, comes_up, cut_power, err,
+    kill_agent, out,
 };
 use crate::support::{eventually, fresh};
 
@@ -122,9 +122,7 @@ fn a_killed_stead_leaves_its_command_to_end_and_the_next_apply_finds_it_done() {
     cluster.on("node1", REMOVE);
     // Killed as the installation begins: the agent ends it, and nobody hears how.
     cluster.home.apply_until(INSTALLS).kill();
-    let ended = r#"until ethtool --version && ! pgrep -f "/agent/stead-[0-9a-f]* agent"; do sleep 1; done"#;
-    // Longer than other things are waited for: apt's scripts take a translated node minutes.
-    cluster.on("node1", &format!("timeout 400 sh -c '{ended}'"));
+    cluster.within(400, "node1", &format!("ethtool --version && {AGENT_GONE}"));
     let (steps, _) = cluster.home.planned();
     assert!(!steps.iter().any(|step| step == "host/node1/packages"), "it was done, unreported: {steps:?}");
     cluster.home.applies();

@@ -190,7 +190,7 @@ fn after_a_blackout_and_whenever_the_policy_can_be_met_disks_open_by_themselves(
         cluster.on(node, "systemctl stop tangd.socket");
     }
     cluster.power_cycle("node3");
-    cluster.on("node3", "timeout 400 sh -c 'while test $(cut -d. -f1 /proc/uptime) -lt 200; do sleep 1; done'");
+    cluster.within(400, "node3", "! test $(cut -d. -f1 /proc/uptime) -lt 200");
     assert!(!is_open(&cluster, "node3"), "nobody answers");
     let status = cluster.home.stead(&["status"]);
     assert_code(&status, 2);

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use stead_lab::protocol::Request;
 
-use crate::cluster::{Home, INSTALLS, REMOVE, applied, assert_code, err, out};
+use crate::cluster::{AGENT_GONE, Home, INSTALLS, REMOVE, applied, assert_code, err, out};
 use crate::support::{STEAD, TestLab, fresh};
 
 /// Takes all room of the OS disk, almost all of it without writing.
@@ -88,7 +88,7 @@ fn an_ssh_that_is_cut_in_an_apply_is_told_and_the_next_one_goes_on() {
     let (code, said) = apply.ends();
     assert!(matches!(code, Some(1 | 3)) && said.contains("node2") && said.contains("nobody knows"), "{code:?}: {said}");
     // The agent ends its command; an apply while it does so is told who holds the node.
-    cluster.until("node2", "ethtool --version && ! pgrep -f '/agent/stead-[0-9a-f]* agent'");
+    cluster.until("node2", &format!("ethtool --version && {AGENT_GONE}"));
     let (steps, _) = cluster.home.planned();
     assert!(!steps.iter().any(|step| step == "host/node2/packages"), "it was done, unreported: {steps:?}");
     cluster.home.applies();
@@ -109,7 +109,7 @@ fn a_connection_that_is_half_open_is_given_up_and_the_next_apply_goes_on() {
     cluster.ask(Request::Thaw { node: "node2".into() });
     cluster.up(&["node2"]);
     // Its agent finds that nobody is there, ends its command, and lets the node go.
-    cluster.until("node2", "! pgrep -f '/agent/stead-[0-9a-f]* agent'");
+    cluster.until("node2", AGENT_GONE);
     cluster.home.applies();
 }
 

@@ -194,6 +194,12 @@ impl TestLab {
         eventually(script, || self.run(node, script).is_ok());
     }
 
+    /// Waits on a node itself until a condition holds there, for so many seconds: for what takes translated nodes longer
+    /// than other things are waited for. The condition has no single quotes.
+    pub(crate) fn within(&self, seconds: u32, node: &str, condition: &str) {
+        self.on(node, &format!("timeout {seconds} sh -c 'until {condition}; do sleep 1; done'"));
+    }
+
     /// The path of a bay's disk on its node, whether it is there or not.
     pub(crate) fn device(&self, node: &str, bay: &str) -> String {
         let status = self.status().expect("status");

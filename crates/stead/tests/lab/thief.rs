@@ -178,7 +178,7 @@ fn thieves_have_what_keys_explain_says() {
 fn comes_up_or_not(stolen: &Stolen, nodes: &[&str], opens: bool) {
     for node in nodes {
         if opens {
-            stolen.lab.on(node, "timeout 600 sh -c 'until findmnt -n /var/lib/stead/vault; do sleep 1; done'");
+            stolen.lab.within(600, node, "findmnt -n /var/lib/stead/vault");
         }
         assert_eq!(stolen.has(node), opens, "{node}");
     }
@@ -225,6 +225,5 @@ fn a_node_opens_by_hand_when_no_tang_is_left() {
 /// Waits until clevis has tried each closed disk of a node more than once, or none is closed.
 fn tried(lab: &TestLab, node: &str) {
     let tries = "journalctl -b -o cat -u clevis-luks-askpass.service | grep -c \"Deactivated successfully\"";
-    let wait = format!("until findmnt -n /var/lib/stead/vault || test $({tries}) -ge 2; do sleep 1; done");
-    lab.on(node, &format!("timeout 600 sh -c '{wait}'"));
+    lab.within(600, node, &format!("findmnt -n /var/lib/stead/vault || test $({tries}) -ge 2"));
 }
