@@ -57,18 +57,26 @@ fn converges(cluster: &TestCluster) {
     assert_code(&cluster.home.stead(&["keys", "test", "--yes"]), 0);
 }
 
-/// Each apply goes on from where the one before was cut, until the next point.
+/// Each apply goes on from where the one before was cut, until the next point. Both releases open several disks at once.
 fn formatting(cut: Cut) {
+    const TWO: [&str; 2] = ["node2", "node3"];
     let cluster = applied();
-    let name = |bay| cluster.device("node3", bay).rsplit('/').next().expect("a name").to_owned();
-    let line = format!("disks = {{ gv0 = [\"{}\"] }}", name("disk1"));
-    let more = format!(", vault = [\"{}\", \"{}\"] }}", name("disk2"), name("disk3"));
-    cluster.home.edit(&line, &line.replace(" }", &more));
+    for node in TWO {
+        let name = |bay| cluster.device(node, bay).rsplit('/').next().expect("a name").to_owned();
+        let line = format!("disks = {{ gv0 = [\"{}\"] }}", name("disk1"));
+        let more = format!(", vault = [\"{}\", \"{}\"] }}", name("disk2"), name("disk3"));
+        cluster.home.edit(&line, &line.replace(" }", &more));
+    }
     for point in ["cryptsetup luksFormat", "clevis luks bind", "cryptsetup luksHeaderBackup"] {
         cut.at(&cluster, &["apply", "--yes"], point);
     }
     converges(&cluster);
-    assert_eq!(cluster.on("node3", "lsblk -rno TYPE | grep -c crypt"), "4", "three disks, and swap");
+    cluster.power_of(&TWO, PowerAction::Cycle);
+    comes_up(&cluster, &TWO);
+    for node in TWO {
+        // Three disks, and swap.
+        cluster.within(400, node, "test $(lsblk -rno TYPE | grep -c crypt) = 4");
+    }
 }
 
 #[test]
