@@ -235,6 +235,7 @@ impl Node {
         }
         new.lists = old.lists;
         self.running = None;
+        self.drives.lose(&mut || rng.bool());
         self.boot();
     }
 

@@ -68,8 +68,13 @@ pub(super) fn group(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>) -> Result<
                     plan.refuse(format!("{}: there is {kind} on the open disk", data.title()), way);
                     return Ok(());
                 }
-                // Nothing is found there, and there was a group once: its volumes may be whole.
-                Some(_) if was && !plan.has(&plan.id(&data.step("format"))) => {
+                // Nothing is found there, and there was a group once: its volumes may be whole. Not if its making was cut:
+                // LVM's own copy may reach the OS disk before the group reaches this one.
+                Some(_)
+                    if was
+                        && !plan.has(&plan.id(&data.step("format")))
+                        && !plan.is_unfinished(&data.step("group"))? =>
+                {
                     let (copy, device) = (metadata(data), data.mapping());
                     let way = format!(
                         "LVM has a copy of what it was: `grep -A 1 pv0 {copy}` shows its UUID, then `pvcreate --uuid UUID \
@@ -88,6 +93,8 @@ pub(super) fn group(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>) -> Result<
             step.run(
                 Program::Vgcreate.command().args(["--addtag", MARK, &data.name, &data.mapping()]).timeout(TIMEOUT),
             );
+            // LVM leaves it in the disk's cache.
+            step.run(Program::Sync.command().args([&data.mapping()]));
         }
     }
     step.rests_on(About::Pool(data.name.clone()))?;

@@ -21,6 +21,8 @@ pub(crate) struct Drives {
     pub(crate) all: Vec<Drive>,
     pub(crate) tang: Tang,
     pub(crate) pools: BTreeMap<String, Pool>,
+    /// Those of them that lie in their drive's cache only: LVM flushes nothing.
+    pub(crate) unflushed: BTreeSet<String>,
     /// What is in the vault: headers by their files' names.
     pub(crate) kept: BTreeMap<String, HeaderState>,
     /// What lies in memory on its way.
@@ -215,7 +217,13 @@ impl Drives {
                 }
                 done()
             }
-            (Program::Sync | Program::Blkdiscard | Program::Chattr | Program::Udevadm, _) => done(),
+            (Program::Sync, paths) => {
+                for path in paths {
+                    self.unflushed.remove(path.trim_start_matches("/dev/mapper/"));
+                }
+                done()
+            }
+            (Program::Blkdiscard | Program::Chattr | Program::Udevadm, _) => done(),
             _ => return None,
         })
     }
@@ -244,6 +252,7 @@ impl Drives {
                 let pool = Pool { tags, size, free: size, devices, volumes: BTreeMap::new() };
                 if !around.half {
                     self.pools.insert((*name).to_owned(), pool);
+                    self.unflushed.insert((*name).to_owned());
                 }
                 done()
             }
@@ -268,6 +277,7 @@ impl Drives {
             }
             (Program::MkfsExt4, [.., path]) => match path.strip_prefix("/dev/").and_then(|path| path.split_once('/')) {
                 Some((group, volume)) => {
+                    self.unflushed.remove(group);
                     let there = self.pools.get_mut(group).and_then(|pool| pool.volumes.get_mut(volume));
                     match there {
                         Some(there) if !around.half => drop(there.tags.insert(FILES.to_owned())),
@@ -354,8 +364,18 @@ impl Drives {
     /// All that isn't written on a disk is gone; what can open, opens.
     pub(crate) fn boot(&mut self) {
         self.on_its_way.clear();
+        self.unflushed.clear();
         for drive in &mut self.all {
             drive.open = false;
+        }
+    }
+
+    /// The power goes: what a drive had not flushed is there or isn't.
+    pub(crate) fn lose(&mut self, is_lost: &mut dyn FnMut() -> bool) {
+        for group in std::mem::take(&mut self.unflushed) {
+            if is_lost() {
+                self.pools.remove(&group);
+            }
         }
     }
 
