@@ -211,6 +211,7 @@ impl Node {
     /// All that was written reaches the disk.
     pub(crate) fn flush(&mut self) {
         self.flushed = self.disk.clone();
+        self.drives.unflushed.clear();
     }
 
     /// The power goes and comes: of what was not flushed, each thing is there or isn't.
@@ -235,7 +236,7 @@ impl Node {
         }
         new.lists = old.lists;
         self.running = None;
-        self.drives.lose(&mut || rng.bool());
+        self.drives.lose(|| rng.bool());
         self.boot();
     }
 

@@ -61,6 +61,7 @@ pub(super) fn group(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>) -> Result<
         None => {
             let seen = disk(plan.seen, data.id)?;
             let was = !matches!(state(plan.seen, &metadata(data))?, FileState::Absent);
+            let is_formatted = plan.has(&plan.id(&data.step("format")));
             match seen.opened() {
                 Some(opened) if !may_take(opened) => {
                     let kind = opened.content.as_deref().unwrap_or("something");
@@ -70,11 +71,7 @@ pub(super) fn group(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>) -> Result<
                 }
                 // Nothing is found there, and there was a group once: its volumes may be whole. Not if its making was cut:
                 // LVM's own copy may reach the OS disk before the group reaches this one.
-                Some(_)
-                    if was
-                        && !plan.has(&plan.id(&data.step("format")))
-                        && !plan.is_unfinished(&data.step("group"))? =>
-                {
+                Some(_) if was && !is_formatted && !plan.is_unfinished(&data.step("group"))? => {
                     let (copy, device) = (metadata(data), data.mapping());
                     let way = format!(
                         "LVM has a copy of what it was: `grep -A 1 pv0 {copy}` shows its UUID, then `pvcreate --uuid UUID \
@@ -86,7 +83,7 @@ pub(super) fn group(plan: &mut NodePlan<'_, '_>, data: &DataDisk<'_>) -> Result<
                 }
                 Some(_) => {}
                 // It comes open in this plan, or waits for those who open it.
-                None if plan.has(&plan.id(&data.step("format"))) => {}
+                None if is_formatted => {}
                 None => return Err(Hidden::new(format!("what is on {}", data.id), "it is closed")),
             }
             step.why("there is none");

@@ -364,14 +364,13 @@ impl Drives {
     /// All that isn't written on a disk is gone; what can open, opens.
     pub(crate) fn boot(&mut self) {
         self.on_its_way.clear();
-        self.unflushed.clear();
         for drive in &mut self.all {
             drive.open = false;
         }
     }
 
     /// The power goes: what a drive had not flushed is there or isn't.
-    pub(crate) fn lose(&mut self, is_lost: &mut dyn FnMut() -> bool) {
+    pub(crate) fn lose(&mut self, mut is_lost: impl FnMut() -> bool) {
         for group in std::mem::take(&mut self.unflushed) {
             if is_lost() {
                 self.pools.remove(&group);

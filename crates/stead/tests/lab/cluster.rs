@@ -44,6 +44,22 @@ impl Deref for TestCluster {
     }
 }
 
+impl TestCluster {
+    /// A bay's disk by its name in the cluster file.
+    pub(crate) fn disk_name(&self, node: &str, bay: &str) -> String {
+        self.device(node, bay).rsplit('/').next().expect("a name").to_owned()
+    }
+
+    /// Writes into the cluster file that a node's vault has the disks of these bays; the line about its disks.
+    pub(crate) fn give_vault(&self, node: &str, bays: &[&str]) -> String {
+        let line = format!("disks = {{ gv0 = [\"{}\"] }}", self.disk_name(node, "disk1"));
+        let names: Vec<String> = bays.iter().map(|bay| format!("\"{}\"", self.disk_name(node, bay))).collect();
+        let with = line.replace(" }", &format!(", vault = [{}] }}", names.join(", ")));
+        self.home.edit(&line, &with);
+        with
+    }
+}
+
 /// What an admin has on a computer: the cluster file, the sealed secrets, a key, and past runs.
 pub(crate) struct Home {
     pub(crate) dir: PathBuf,

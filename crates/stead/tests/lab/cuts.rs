@@ -62,19 +62,18 @@ fn formatting(cut: Cut) {
     const TWO: [&str; 2] = ["node2", "node3"];
     let cluster = applied();
     for node in TWO {
-        let name = |bay| cluster.device(node, bay).rsplit('/').next().expect("a name").to_owned();
-        let line = format!("disks = {{ gv0 = [\"{}\"] }}", name("disk1"));
-        let more = format!(", vault = [\"{}\", \"{}\"] }}", name("disk2"), name("disk3"));
-        cluster.home.edit(&line, &line.replace(" }", &more));
+        cluster.give_vault(node, &["disk2", "disk3"]);
     }
     for point in ["cryptsetup luksFormat", "clevis luks bind", "cryptsetup luksHeaderBackup"] {
         cut.at(&cluster, &["apply", "--yes"], point);
     }
     converges(&cluster);
+    for node in TWO {
+        assert_eq!(cluster.on(node, "lsblk -rno TYPE | grep -c crypt"), "4", "three disks, and swap");
+    }
     cluster.power_of(&TWO, PowerAction::Cycle);
     comes_up(&cluster, &TWO);
     for node in TWO {
-        // Three disks, and swap.
         cluster.within(400, node, "test $(lsblk -rno TYPE | grep -c crypt) = 4");
     }
 }

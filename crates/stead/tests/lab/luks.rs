@@ -81,10 +81,8 @@ fn what_is_on_a_disk_stays_unless_the_file_permits_just_that() {
     let cluster = applied();
     let disk = cluster.device("node2", "disk2");
     cluster.on("node2", &format!("mkfs.ext4 -q -L precious {disk} && sync"));
-    let id = disk.rsplit('/').next().expect("a name").to_owned();
-    let line = format!("disks = {{ gv0 = [\"{}\"] }}", data(&cluster, "node2").rsplit('/').next().expect("a name"));
-    let with = line.replace(" }", &format!(", vault = [\"{id}\"] }}"));
-    cluster.home.edit(&line, &with);
+    let id = cluster.disk_name("node2", "disk2");
+    let with = cluster.give_vault("node2", &["disk2"]);
     let refused = cluster.home.stead(&["apply", "--yes"]);
     assert_code(&refused, 1);
     let said = out(&refused) + &err(&refused);
@@ -142,9 +140,8 @@ const CONTENTS: [(&str, &str); 8] = [
 fn whatever_is_on_a_disk_is_told_and_refused() {
     let cluster = applied();
     let disk = cluster.device("node2", "disk2");
-    let id = disk.rsplit('/').next().expect("a name").to_owned();
-    let line = format!("disks = {{ gv0 = [\"{}\"] }}", data(&cluster, "node2").rsplit('/').next().expect("a name"));
-    cluster.home.edit(&line, &line.replace(" }", &format!(", vault = [\"{id}\"] }}")));
+    let id = cluster.disk_name("node2", "disk2");
+    cluster.give_vault("node2", &["disk2"]);
     let mut tokens = std::collections::BTreeSet::new();
     for (make, called) in CONTENTS {
         cluster.on("node2", &format!("disk={disk}; blkdiscard -fz $disk && {make}; sync; udevadm settle"));
