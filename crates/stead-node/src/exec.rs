@@ -19,7 +19,7 @@ use stead_plan::op::{Argument, Command, OutputRef, Program};
 use stead_plan::secret::without_secrets;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::protocol::Recording;
 
@@ -168,6 +168,22 @@ impl Runner {
         Ok(output)
     }
 
+    /// Runs a command, and again for as long as it may fail at first ([`Command::again`]). What is returned is the last.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_again(&self, command: &Command, stdin: Option<&[u8]>) -> Result<Output, RunError> {
+        let until = Instant::now() + Duration::from_secs(u64::from(command.again) * u64::from(self.patience));
+        loop {
+            let output = self.run_with(command, stdin).await?;
+            let is_well = output.status.is_some_and(|status| status == 0 || command.already.contains(&status));
+            if is_well || Instant::now() >= until {
+                return Ok(output);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
     /// What was recorded since the last time.
     pub fn take_recordings(&self) -> Vec<Recording> {
         self.recordings.as_ref().map(RefCell::take).unwrap_or_default()
@@ -209,6 +225,9 @@ impl Runner {
 fn unknown(output: &OutputRef) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{output} is not known yet"))
 }
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// All that a program inherits: one language, and nobody to ask.
 const ENVIRONMENT: [(&str, &str); 6] = [

@@ -20,6 +20,7 @@ pub mod place;
 pub mod protocol;
 mod read;
 pub mod unfinished;
+mod volumes;
 pub mod way_back;
 
 #[cfg(test)]

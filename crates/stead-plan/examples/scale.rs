@@ -45,7 +45,16 @@ fn measure(nodes: u32, toml: &str, mut inventory: Inventory, converged: bool) ->
     let mut seconds = Vec::new();
     for _ in 0..ROUNDS {
         let start = Instant::now();
-        let plan = plan(&Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &support::sums() }, &inventory);
+        let plan = plan(
+            &Asked {
+                spec: &spec,
+                digest: &digest,
+                ancestors: &[],
+                sums: &support::sums(),
+                trusted: &support::trusted(),
+            },
+            &inventory,
+        );
         seconds.push(start.elapsed().as_secs_f64());
         assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
         assert_eq!(plan.is_empty(), converged, "{nodes} nodes: {:?}", plan.steps.first());

@@ -18,7 +18,7 @@ mod release;
 pub mod secret;
 pub mod status;
 pub mod step;
-mod volumes;
+pub mod volumes;
 
 /// The first words of each file that stead manages, after the file's own sign for a comment.
 pub const MARK: &str = "Managed by stead";

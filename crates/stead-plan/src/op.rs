@@ -115,6 +115,9 @@ pub struct Command {
     pub arguments: Vec<Argument>,
     /// Seconds that it may take on an ordinary PC; slow computers get this times the spec's patience.
     pub timeout: u32,
+    /// Seconds for which it is tried again if it fails, on an ordinary PC: others have to agree with it first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub again: u32,
     /// Exit statuses that mean "it was so already".
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub already: Vec<i32>,
@@ -124,6 +127,11 @@ pub struct Command {
     /// What it reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Filled>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(seconds: &u32) -> bool {
+    *seconds == 0
 }
 
 /// A text with marks in the places of what isn't known yet, or is secret.
@@ -176,7 +184,8 @@ const QUICK: u32 = 30;
 impl Program {
     /// A quick command of this program, without arguments yet.
     pub fn command(self) -> Command {
-        Command { program: self, arguments: Vec::new(), timeout: QUICK, already: Vec::new(), output: None, stdin: None }
+        let (arguments, already) = (Vec::new(), Vec::new());
+        Command { program: self, arguments, timeout: QUICK, again: 0, already, output: None, stdin: None }
     }
 }
 
@@ -190,6 +199,13 @@ impl Command {
     #[must_use]
     pub fn args<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
         self.arguments.extend(words.into_iter().map(|word| Argument::Text(word.into())));
+        self
+    }
+
+    /// Tried again for so many seconds.
+    #[must_use]
+    pub fn again(mut self, seconds: u32) -> Self {
+        self.again = seconds;
         self
     }
 

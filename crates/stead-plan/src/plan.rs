@@ -23,6 +23,7 @@ use crate::network;
 use crate::op::Op;
 use crate::secret::SecretRef;
 use crate::step::{Layer, Step};
+use crate::volumes;
 use planner::Planner;
 
 pub(crate) use block::Block;
@@ -41,12 +42,20 @@ pub struct Asked<'a> {
     pub ancestors: &'a [Ancestor],
     /// The sums of sealed secrets that nodes want, by their names.
     pub sums: &'a BTreeMap<String, Sha256>,
+    /// Certificates of the CAs that are trusted, in PEM, by what they are for: `storage`.
+    pub trusted: &'a BTreeMap<String, String>,
 }
 
 /// The names of the secrets that nodes want, and those of the recovery keys that their disks want. An apply makes those
 /// that there aren't.
 pub fn secrets(spec: &Spec) -> (Vec<&'static str>, Vec<String>) {
     (network::SECRETS.to_vec(), disks::secrets(spec))
+}
+
+/// The names of the nodes' certificates that the spec wants, of the CA for `storage`. An apply makes those that there
+/// aren't.
+pub fn certificates(spec: &Spec) -> Vec<String> {
+    volumes::secrets(spec)
 }
 
 /// What somebody wishes for once, beside what the cluster file asks for ever.
@@ -63,6 +72,7 @@ pub fn questions(spec: &Spec, node: &NodeName) -> Questions {
         host::questions(spec, node, &mut questions);
         network::questions(spec, node, &mut questions);
         disks::questions(spec, node, &mut questions);
+        volumes::questions(spec, node, &mut questions);
     }
     questions
 }
@@ -79,6 +89,7 @@ pub fn plan_with(asked: &Asked<'_>, wishes: &Wishes, inventory: &Inventory) -> P
         host::plan(&mut planner);
         network::plan(&mut planner);
         disks::plan(&mut planner);
+        volumes::plan(&mut planner);
     }
     planner.finish()
 }

@@ -39,3 +39,12 @@ pub(crate) fn chrony_leap_seconds(suite: Suite) -> &'static str {
         Suite::Trixie => "leapseclist /usr/share/zoneinfo/leap-seconds.list",
     }
 }
+
+/// OpenSSL's folder, where the storage engine looks for its certificates (`openssl version -d` tells it on either release;
+/// that engine's packages were built with these).
+pub(crate) fn openssl_folder(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Bookworm => "/usr/lib/ssl",
+        Suite::Trixie => "/etc/ssl",
+    }
+}

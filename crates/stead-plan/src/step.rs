@@ -117,6 +117,12 @@ pub enum About {
     Pool(String),
     /// A backup of a LUKS header that the node keeps, by its file's name.
     Header(String),
+    /// The other nodes that its storage daemon knows.
+    Peers,
+    /// A replicated volume.
+    Volume(String),
+    /// A brick, by its folder.
+    Brick(Utf8PathBuf),
 }
 
 /// The way back from a step that may cut its node off.

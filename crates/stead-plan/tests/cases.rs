@@ -22,7 +22,13 @@ fn case(file: &Path) -> Result<(), Box<dyn Error>> {
         Ok(text) => serde_json::from_slice(&text)?,
         Err(_) => Vec::new(),
     };
-    let asked = Asked { spec: &spec, digest: &digest, ancestors: &ancestors, sums: &support::sums() };
+    let asked = Asked {
+        spec: &spec,
+        digest: &digest,
+        ancestors: &ancestors,
+        sums: &support::sums(),
+        trusted: &support::trusted(),
+    };
     let plan = plan(&asked, &inventory);
     let said = plan.render(Detail::Steps, &|_, text| text.to_owned());
     is_sound(&plan, &inventory)?;

@@ -69,8 +69,11 @@ fn beginnings() -> Vec<Case> {
     packages(node(&mut cut, "node2")).get_mut("sudo").unwrap().state = PackageState::Broken;
     units(node(&mut cut, "node2"))
         .insert("apt-daily-upgrade.timer".to_owned(), unit(Enablement::Masked, Activity::Inactive));
+    let mut differ = fresh(&parsed, &TRIXIE);
+    *node(&mut differ, "node2") = node(&mut fresh(&parsed, &Release::Bookworm), "node2").clone();
     vec![
         case("fresh-debian-13", TOML, fresh(&parsed, &TRIXIE)),
+        case("fresh-releases-differ", TOML, differ),
         case("fresh-debian-12", TOML, fresh(&parsed, &Release::Bookworm)),
         case("fresh-cut", TOML, cut),
         after("nothing-to-do", |_| {}),

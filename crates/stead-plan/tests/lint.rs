@@ -15,7 +15,7 @@ mod support;
 fn sound() -> Plan {
     let (spec, digest) = spec(TOML.as_bytes());
     let plan = plan(
-        &Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &support::sums() },
+        &Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &support::sums(), trusted: &support::trusted() },
         &fresh(&spec, &Release::Trixie),
     );
     assert_eq!((lint(&plan).as_slice(), plan.refusals.as_slice()), (&[][..], &[][..]));

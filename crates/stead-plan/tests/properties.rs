@@ -26,7 +26,10 @@ fn toml(everything: bool) -> String {
 
 fn asked_plan(toml: &str, inventory: &Inventory) -> Plan {
     let (spec, digest) = spec(toml.as_bytes());
-    plan(&Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &support::sums() }, inventory)
+    plan(
+        &Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &support::sums(), trusted: &support::trusted() },
+        inventory,
+    )
 }
 
 fn happen(inventory: &mut Inventory, name: &str, (what, which): Event) {

@@ -10,7 +10,7 @@ use clap::Args;
 use stead_apply::drive::{self, Applied, Ended, Event, Order, Verdict};
 use stead_apply::journal::{EventKind, Journal, RunResult};
 use stead_apply::lock;
-use stead_apply::secrets::{self, Recipients, Sealed, Secret};
+use stead_apply::secrets::{self, Ca, Purpose, Recipients, Sealed, Secret};
 use stead_apply::ssh::SshLink;
 use stead_node::protocol::{Kept, Role};
 use stead_plan::generation::{Ancestor, FORMAT, Generation};
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> anyhow::Resul
     let saved = arguments.plan.as_deref().map(saved).transpose()?;
     run::to_its_end(async {
         let looked = cluster.look(Role::Apply, printer).await?;
-        make_secrets(&mut cluster, &looked.inventory, printer)?;
+        make_secrets(&mut cluster, &looked.inventory, &arguments.identities, printer)?;
         apply(&mut cluster, arguments, saved, looked, printer).await
     })
 }
@@ -174,7 +174,12 @@ fn not_overtaken(plan: &Plan, inventory: &Inventory) -> anyhow::Result<()> {
 }
 
 /// The first apply makes the secrets that the cluster lives by; later ones must have them.
-fn make_secrets(cluster: &mut Cluster, inventory: &Inventory, printer: &mut Printer) -> anyhow::Result<()> {
+fn make_secrets(
+    cluster: &mut Cluster,
+    inventory: &Inventory,
+    identities: &IdentityFiles,
+    printer: &mut Printer,
+) -> anyhow::Result<()> {
     let keeps =
         |generation: &stead_plan::inventory::Known<Option<Generation>>| generation.get().is_some_and(Option::is_some);
     let mut sealed = if let Some(sealed) = cluster.sealed.take() {
@@ -201,6 +206,18 @@ fn make_secrets(cluster: &mut Cluster, inventory: &Inventory, printer: &mut Prin
             let words: Vec<_> = words.iter().map(ToString::to_string).collect();
             printer.progress(format_args!("made {} in {path}", words.join(", ")));
         }
+    }
+    let wanted = stead_plan::plan::certificates(&cluster.spec);
+    let leaves = secrets::missing_leaves(&sealed, Purpose::Volumes, &wanted, now())?;
+    if !leaves.is_empty() {
+        let recipients = Recipients::of(&cluster.spec)?;
+        let ca = Ca::open(&sealed, Purpose::Volumes, &identities.load(printer)?)?;
+        for name in &leaves {
+            secrets::put_leaf(&mut sealed, &ca, name, &cluster.spec, &recipients, now())?;
+        }
+        sealed.save(&path)?;
+        let names: Vec<_> = leaves.iter().map(ToString::to_string).collect();
+        printer.progress(format_args!("made {} in {path}", names.join(", ")));
     }
     cluster.sealed = Some(sealed);
     Ok(())

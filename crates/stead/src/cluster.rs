@@ -10,7 +10,7 @@ use clap::Args;
 use stead_apply::gather::{self, GatherEvent};
 use stead_apply::generation;
 use stead_apply::reach::Reach as _;
-use stead_apply::secrets::Sealed;
+use stead_apply::secrets::{self, Sealed};
 use stead_apply::ssh::{AgentBinaries, Ssh, SshConfig, SshLink, Target};
 use stead_node::protocol::{Kept, Recording, Role};
 use stead_plan::inventory::{Inventory, Questions, Timestamp};
@@ -165,7 +165,8 @@ impl Cluster {
     pub(crate) fn with_asked<T>(&self, make: impl FnOnce(&Asked<'_>) -> T) -> T {
         let ancestors = self.sealed.as_ref().map(Sealed::ancestors).unwrap_or_default();
         let sums = self.sealed.as_ref().map(Sealed::sums).unwrap_or_default();
-        make(&Asked { spec: &self.spec, digest: &self.digest(), ancestors, sums: &sums })
+        let trusted = self.sealed.as_ref().map(secrets::all_trusted).unwrap_or_default();
+        make(&Asked { spec: &self.spec, digest: &self.digest(), ancestors, sums: &sums, trusted: &trusted })
     }
 
     /// Looks at a disk of a node too that the file doesn't name.

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use stead_apply::secrets::{self, Sealed, SecretsError};
 use stead_node::protocol::Role;
-use stead_plan::status::{Status, status};
+use stead_plan::status::{Backlog, Finding, Severity, Status, status};
+use stead_spec::Spec;
 
 use crate::cluster::{Access, Cluster};
 use crate::print::Printer;
@@ -58,8 +60,11 @@ async fn watch(
     code: &mut ExitCode,
 ) -> anyhow::Result<()> {
     let mut looked = cluster.look(Role::Observe, printer).await?;
+    let mut backlog = Backlog::default();
     loop {
-        let status = status(&cluster.spec, &looked.inventory);
+        let mut status = status(&cluster.spec, &looked.inventory);
+        backlog.tell(&mut status);
+        certificates(&cluster.spec, cluster.sealed.as_ref(), &mut status)?;
         *code = self::code(&status);
         show(&status, arguments, printer)?;
         if !arguments.watch {
@@ -68,6 +73,17 @@ async fn watch(
         tokio::time::sleep(PAUSE).await;
         cluster.keep_looking(&mut looked, Role::Observe).await?;
     }
+}
+
+/// Certificates that end soon: nodes stop talking to each other when they do.
+fn certificates(spec: &Spec, sealed: Option<&Sealed>, status: &mut Status) -> Result<(), SecretsError> {
+    let Some(sealed) = sealed else { return Ok(()) };
+    for (name, until) in secrets::ending_leaves(sealed, &stead_plan::plan::certificates(spec), status.observed_at)? {
+        let what = format!("the certificate {name} ends on {}", secrets::date(until));
+        let next = "`stead apply` makes a new one".to_owned();
+        status.add(Finding { severity: Severity::Warn, node: None, what, next });
+    }
+    Ok(())
 }
 
 fn show(status: &Status, arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<()> {

@@ -56,9 +56,13 @@ impl Cluster {
         );
         let stead = bench.stead.clone();
         for node in NODES {
-            // The image masks what its packages start. Nobody masks a part of Open vSwitch otherwise.
-            let parts = ["ovsdb-server", "ovs-vswitchd", "ovs-record-hostname"];
+            // The image masks what its packages start. Nobody masks a part of Open vSwitch or GlusterFS otherwise.
+            let parts = ["ovsdb-server", "ovs-vswitchd", "ovs-record-hostname", "glusterd"];
             Program::new("ssh").arg("-F").arg(&ssh_config).args([node, "systemctl", "unmask"]).args(parts).run()?;
+            // Translated, geo-replication's Python takes minutes whenever glusterd starts.
+            let gsyncd = "/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd";
+            let divert = ["dpkg-divert", "--local", "--rename", "--add", gsyncd];
+            Program::new("ssh").arg("-F").arg(&ssh_config).arg(node).args(divert).run()?;
         }
         let mut cluster = Self { stead, lab, file, ssh_config, first_plan: String::new() };
         cluster.make_sheet(&folder.join("sheet"))?;
@@ -90,6 +94,16 @@ impl Cluster {
     fn make_sheet(&self, sheet: &Path) -> Result<()> {
         let program = self.stead(&["keys", "sheet"]).arg("--out").arg(sheet);
         program.run_answered(|| Ok(end_of_key(&wait_for_key(sheet)?).to_owned() + "\n"))
+    }
+
+    /// What stead wrote down about the first of its applies.
+    pub(super) fn first_run(&self) -> Result<String> {
+        let mut runs = Vec::new();
+        for cluster in folder(&self.file.with_file_name("state").join("stead"))? {
+            runs.extend(folder(&cluster.join("runs"))?);
+        }
+        runs.sort();
+        read(runs.first().context("stead has written down no run")?)
     }
 
     /// Plans, where there is something to do, and gives the plan.
@@ -149,6 +163,11 @@ fn end_of_key(key: &str) -> &str {
 
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))
+}
+
+fn folder(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(path).with_context(|| format!("could not list {}", path.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -1,6 +1,7 @@
 //! How fast stead and its lab are here, measured: one run, one table.
 
 mod ansible;
+mod chain;
 mod cluster;
 mod lab;
 mod memory;
@@ -72,6 +73,7 @@ fn size(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
 
 fn three_nodes(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     let cluster = Cluster::build(bench)?;
+    chain::measure(&cluster, table)?;
     memory::measure(&cluster, table)?;
     outage::measure(&cluster, table)?;
     ansible::measure(bench, &cluster, table)

@@ -201,7 +201,7 @@ mod tests {
 
     fn run(program: Program, words: &str) -> op::Op {
         let arguments = words.split(' ').map(|word| op::Argument::Text(word.to_owned())).collect();
-        op::Op::Run(op::Command { program, arguments, timeout: 30, already: Vec::new(), output: None, stdin: None })
+        op::Op::Run(op::Command { arguments, ..program.command() })
     }
 
     fn wanted(steps: &[Step]) -> BTreeMap<String, Wanted> {

@@ -2,6 +2,7 @@
 //!
 //! Whoever may talk to one engine's daemons has no say with another's, and a CA is rolled for one engine at a time.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -160,6 +161,12 @@ pub fn trusted(sealed: &Sealed, purpose: Purpose) -> String {
     records.iter().filter_map(|name| sealed.record(name)?.stated().certificate.as_deref()).collect()
 }
 
+/// As [`trusted`], of each purpose that has a CA, by its word.
+pub fn all_trusted(sealed: &Sealed) -> BTreeMap<String, String> {
+    let all = Purpose::ALL.into_iter().map(|purpose| (purpose.word().to_owned(), trusted(sealed, purpose)));
+    all.filter(|(_, certificates)| !certificates.is_empty()).collect()
+}
+
 /// What a certificate in PEM says of itself.
 ///
 /// # Errors
@@ -172,6 +179,24 @@ pub fn facts(what: &SecretName, pem: &str) -> Result<CertificateFacts, SecretsEr
     let validity = certificate.validity();
     let (from, until) = (at(validity.not_before), at(validity.not_after));
     Ok(CertificateFacts { subject: certificate.subject().to_string(), from, until })
+}
+
+/// Whom a certificate in PEM is about.
+///
+/// # Errors
+/// It is none.
+pub(super) fn subject(what: &SecretName, pem: &str) -> Result<String, SecretsError> {
+    Ok(facts(what, pem)?.subject)
+}
+
+/// Who has issued a certificate in PEM.
+///
+/// # Errors
+/// It is none.
+pub(super) fn issuer(what: &SecretName, pem: &str) -> Result<String, SecretsError> {
+    let bad = |why: &dyn fmt::Display| certificate_error(what.as_str(), why);
+    let (_, pem) = parse_x509_pem(pem.as_bytes()).map_err(|error| bad(&error))?;
+    Ok(pem.parse_x509().map_err(|error| bad(&error))?.issuer().to_string())
 }
 
 impl Ca {

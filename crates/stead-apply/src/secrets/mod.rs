@@ -9,6 +9,7 @@ mod dates;
 mod error;
 mod file;
 mod identities;
+mod leaves;
 mod name;
 mod parse;
 mod passwords;
@@ -23,11 +24,12 @@ pub use age::secrecy::ExposeSecret;
 /// A secret text: overwritten when it is dropped, and masked where it is printed by mistake.
 pub use age::secrecy::SecretString as Secret;
 
-pub use certificates::{Ca, CertificateFacts, Leaf, Purpose, ensure_cas, facts, renew_ca, trusted};
+pub use certificates::{Ca, CertificateFacts, Leaf, Purpose, all_trusted, ensure_cas, facts, renew_ca, trusted};
 pub use dates::{date, rfc3339};
 pub use error::SecretsError;
 pub use file::{Record, Sealed, Stated};
 pub use identities::{Identities, Unlock};
+pub use leaves::{ending_leaves, missing_leaves, put_leaf};
 pub use name::{BadName, Kind, SecretName};
 pub use parse::ParseError;
 pub use passwords::{ensure_disk_keys, ensure_passwords};

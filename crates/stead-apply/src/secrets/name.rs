@@ -18,6 +18,8 @@ pub enum Kind {
     BackupKey,
     /// What a program or a person logs in with.
     Password,
+    /// A node's certificate with its key, as its file is.
+    Certificate,
 }
 
 /// A text that is no secret's name.
@@ -68,7 +70,7 @@ impl fmt::Display for SecretName {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::CaKey, Self::DiskKey, Self::BackupKey, Self::Password];
+    pub const ALL: [Self; 5] = [Self::CaKey, Self::DiskKey, Self::BackupKey, Self::Password, Self::Certificate];
 
     /// As it stands in the file and in JSON.
     pub const fn word(self) -> &'static str {
@@ -77,6 +79,7 @@ impl Kind {
             Self::DiskKey => "disk-key",
             Self::BackupKey => "backup-key",
             Self::Password => "password",
+            Self::Certificate => "certificate",
         }
     }
 }

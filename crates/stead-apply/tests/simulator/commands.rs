@@ -138,6 +138,7 @@ impl Node {
             (program, words) => {
                 let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_str());
                 let ended = self.network_command(program, words, cut);
+                let ended = ended.or_else(|| self.volume_command(program, words, cut));
                 ended.or_else(|| self.drive_command(program, words, stdin, cut)).unwrap_or_else(|| Err(unheard()))
             }
         }
@@ -147,6 +148,7 @@ impl Node {
         // What comes along with a package that is asked for by name.
         let package = match program.package() {
             "tang-common" => "tang",
+            "glusterfs-cli" => "glusterfs-client",
             "cryptsetup-bin" => "cryptsetup",
             package => package,
         };
@@ -346,6 +348,7 @@ impl Node {
                 }
             }
             "start" | "restart" if self.drive_unit(unit).is_some() => return self.start_drive_unit(unit),
+            "start" | "restart" if self.volume_unit(unit).is_some() => return self.start_volume_unit(unit),
             "stop" if unit == SWAP => self.boot.swaps.clear(),
             // What uses it stops with it.
             "stop" if unit == CRYPT => (self.boot.opened, self.boot.swaps) = (None, Vec::new()),

@@ -9,6 +9,8 @@ mod drift;
 mod drives;
 #[path = "../../../stead-plan/tests/support/engines.rs"]
 mod engines;
+#[path = "../../../stead-plan/tests/support/volumes.rs"]
+mod gluster;
 mod hand;
 mod host;
 mod model;
@@ -16,6 +18,7 @@ mod networks;
 mod observe;
 mod scenario;
 mod storage;
+mod volumes;
 mod world;
 
 use hand::{Hand, Mistake};

@@ -15,6 +15,7 @@ use crate::drives::Drives;
 use crate::engines::Networks;
 use crate::networks::hardware;
 use crate::storage::{self, Tangs};
+use crate::volumes::Pool;
 
 /// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub(crate) struct Node {
     pub(crate) drives: Drives,
     /// The tangs in the core.
     pub(crate) tangs: Tangs,
+    /// The storage daemons of all nodes.
+    pub(crate) pool: Pool,
     /// The step that is being done, and what it found out.
     pub(crate) doing: Option<StepId>,
     pub(crate) told: Vec<(OutputKind, String)>,
@@ -146,7 +149,7 @@ pub(crate) const SYSCTL: [(&str, &str); 10] = [
 
 impl Node {
     /// A fresh Debian, with what somebody has done to it before stead came.
-    pub(crate) fn fresh(name: &NodeName, tangs: &Tangs, rng: &mut fastrand::Rng) -> Self {
+    pub(crate) fn fresh(name: &NodeName, (tangs, pool): (&Tangs, &Pool), rng: &mut fastrand::Rng) -> Self {
         let mut disk = Disk::default();
         let mut file = |path: &str, text: &str| {
             disk.files.insert(path.into(), Entry::File { mode: Mode(0o644), text: text.to_owned() });
@@ -197,6 +200,7 @@ impl Node {
             networks: hardware(name),
             drives: storage::hardware(name),
             tangs: tangs.clone(),
+            pool: pool.clone(),
             doing: None,
             told: Vec::new(),
             ahead: rng.i64(-90_000..90_000) * i64::from(rng.bool()),

@@ -72,6 +72,7 @@ impl Node {
                 std::collections::BTreeMap::new()
             }),
             vacated: Known::Is(self.vacated()),
+            storage: self.storage(questions),
             disks: Known::Is(self.drives.tell(self.boot.mounted)),
         }
     }
@@ -133,6 +134,9 @@ impl Node {
             return Unit { enablement, activity: if there { Activity::Active } else { Activity::Inactive } };
         }
         if let Some(activity) = self.drive_unit(unit) {
+            return Unit { enablement: Enablement::Other, activity };
+        }
+        if let Some(activity) = self.volume_unit(unit) {
             return Unit { enablement: Enablement::Other, activity };
         }
         Unit {

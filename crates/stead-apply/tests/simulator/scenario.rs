@@ -26,11 +26,14 @@ use crate::world::{Done, Fault, Shared, SimLink, SimReach, What, World, is_stead
 const CLEAN: usize = 3;
 
 /// What is sealed.
-pub(crate) const SECRETS: [(&str, &str); 4] = [
+pub(crate) const SECRETS: [(&str, &str); 7] = [
     ("core/ospf", "abcdefghijkmnpqr"),
     ("disk/ata-EXAMPLE_SSD_1TB_S1", "the key of the first disk"),
     ("disk/ata-EXAMPLE_SSD_1TB_S2", "the key of the second disk"),
     ("disk/ata-EXAMPLE_SSD_1TB_S3", "the key of the third disk"),
+    ("tls/storage/node1", "# Managed by stead: the first\n"),
+    ("tls/storage/node2", "# Managed by stead: the second\n"),
+    ("tls/storage/node3", "# Managed by stead: the third\n"),
 ];
 
 /// Who plans.

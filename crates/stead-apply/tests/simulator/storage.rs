@@ -77,7 +77,7 @@ impl Node {
     pub(crate) fn wake(&mut self) {
         let closed = |drive: &Drive| drive.header.is_some() && !drive.open;
         if self.boot.mounted && !self.drives.all.iter().any(closed) {
-            return;
+            return self.wake_volumes();
         }
         if self.is_active(ANSWERS) && self.disk.files.contains_key(camino::Utf8Path::new(RULES)) {
             self.around(false, Drives::open_all);
@@ -85,6 +85,7 @@ impl Node {
                 self.boot.mounted = true;
             }
         }
+        self.wake_volumes();
     }
 
     /// All disks are closed again.

@@ -108,9 +108,9 @@ pub(crate) enum Done {
 impl World {
     pub(crate) fn new(names: &[NodeName], seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let tangs = crate::storage::Tangs::default();
+        let (tangs, pool) = (crate::storage::Tangs::default(), crate::volumes::Pool::default());
         let places = names.iter().map(|name| {
-            let node = Node::fresh(name, &tangs, &mut rng);
+            let node = Node::fresh(name, (&tangs, &pool), &mut rng);
             (name.clone(), Place::new(node))
         });
         let places = places.collect();

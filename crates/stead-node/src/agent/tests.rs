@@ -7,6 +7,7 @@ use stead_plan::inventory::{Architecture, Clock, Known, Mode, Release, System, T
 use stead_plan::network::probe::Calls;
 use stead_plan::op::{Op, Program, Write};
 use stead_plan::step::Outcome;
+use stead_plan::volumes::Storage;
 use stead_spec::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::oneshot;
@@ -63,6 +64,7 @@ fn inventory() -> NodeInventory {
         headers: Known::Is(BTreeMap::new()),
         vacated: Known::Is(BTreeMap::new()),
         disks: Known::Unknown(unknown()),
+        storage: Storage::default(),
     }
 }
 

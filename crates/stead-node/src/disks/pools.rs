@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use stead_plan::disks::{LogicalVolume, Pool};
+use stead_plan::disks::{LogicalVolume, Pool, Used};
 use stead_plan::op::{Command, Program};
 use stead_spec::Bytes;
 
@@ -12,7 +12,7 @@ pub(crate) fn command() -> Command {
     let parts = [
         ("vg", "vg_name,vg_tags,vg_size,vg_free"),
         ("pv", "pv_name"),
-        ("lv", "lv_name,lv_tags,lv_size"),
+        ("lv", "lv_name,lv_tags,lv_size,data_percent,metadata_percent"),
         ("pvseg", "pvseg_start"),
         ("seg", "segtype"),
     ];
@@ -58,6 +58,10 @@ struct Volume {
     tags: String,
     #[serde(rename = "lv_size")]
     size: String,
+    #[serde(default)]
+    data_percent: String,
+    #[serde(default)]
+    metadata_percent: String,
 }
 
 /// What [`command`] printed.
@@ -68,7 +72,10 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Pool>, String> {
     let mut pools = BTreeMap::new();
     for report in printed.report {
         let Some(group) = report.vg.into_iter().find(|group| !group.name.is_empty()) else { continue };
-        let volume = |of: Volume| Ok((of.name, LogicalVolume { tags: tags(&of.tags), size: bytes(&of.size)? }));
+        let volume = |of: Volume| {
+            let volume = LogicalVolume { tags: tags(&of.tags), size: bytes(&of.size)?, used: used(&of) };
+            Ok((of.name, volume))
+        };
         let pool = Pool {
             tags: tags(&group.tags),
             size: bytes(&group.size)?,
@@ -79,6 +86,17 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Pool>, String> {
         pools.insert(group.name, pool);
     }
     Ok(pools)
+}
+
+/// A thin volume has a part for data only.
+fn used(of: &Volume) -> Option<Used> {
+    // Rounded up: what is nearly full is full.
+    let percent = |text: &str| {
+        let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+        let more = u8::from(rest.bytes().any(|digit| digit != b'0'));
+        Some(whole.parse::<u8>().ok()?.saturating_add(more).min(100))
+    };
+    Some(Used { data: percent(&of.data_percent)?, metadata: percent(&of.metadata_percent)? })
 }
 
 fn tags(text: &str) -> BTreeSet<String> {

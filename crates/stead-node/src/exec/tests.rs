@@ -111,6 +111,17 @@ async fn time_out(node: &Node) -> RunError {
 }
 
 #[tokio::test]
+async fn what_may_fail_at_first_is_tried_again() {
+    let node = Node::new();
+    node.tool(TOOL, "echo x >> tried; test $(wc -l < tried) = 2");
+    let once = node.runner().run_again(&tool(), None).await.unwrap();
+    assert_eq!((once.status, node.read("tried").as_str()), (Some(1), "x\n"));
+    node.tool(TOOL, "echo x >> tried; test $(wc -l < tried) = 4");
+    let well = node.runner().run_again(&tool().again(100), None).await.unwrap();
+    assert_eq!((well.status, node.read("tried").as_str()), (Some(0), "x\nx\nx\nx\n"));
+}
+
+#[tokio::test]
 async fn a_time_out_ends_the_whole_group_in_good_order() {
     let node = Node::new();
     node.pipe("never");

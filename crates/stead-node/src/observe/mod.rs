@@ -20,6 +20,7 @@ use crate::network::{firewall, links, ovs, routes, routing};
 use crate::place::{Place, now};
 use crate::read::why;
 use crate::unfinished;
+use crate::volumes;
 
 /// What this node is. The clock's `ahead` is the node's own time, in milliseconds since 1970: whoever asked compares it.
 ///
@@ -38,7 +39,7 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
     let updates = questions.updates.then(|| ask(runner, updates::command(), |text| updates::parse(text, &native)));
     let units = units::command(&questions.units);
     let units = units.map(|command| ask(runner, command, |text| units::parse(text, &questions.units)));
-    let (packages, updates, units, nics, routes, ovs, routing, firewall, synchronised, pools, disks) = tokio::join!(
+    let (packages, updates, units, nics, routes, ovs, routing, firewall, synchronised, pools, disks, storage) = tokio::join!(
         ask(runner, packages::command(), |text| packages::parse(text, &native)),
         OptionFuture::from(updates),
         OptionFuture::from(units),
@@ -50,6 +51,7 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         ask(runner, system::clock_command(), system::clock),
         ask_if_there(runner, pools::command(), NEVER, pools::parse),
         Box::pin(disks(place, questions, runner)),
+        volumes::look(place, questions, runner),
     );
     let accounts = accounts(place);
     let files = files::look(place, questions, accounts.as_ref().unwrap_or(&Accounts::default()));
@@ -77,6 +79,7 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         pools: pools.map(Option::unwrap_or_default).into(),
         headers: if questions.headers { luks::kept(place) } else { Ok(BTreeMap::new()) }.into(),
         vacated: unfinished::all_vacated(place).map_err(|error| why(&error)).into(),
+        storage,
         disks: disks.into(),
         // Last, since it ages.
         clock: Clock { ahead: now().0, uncertainty: 0, synchronised: synchronised.into() },

@@ -202,7 +202,7 @@ async fn vacant(wanted: &Vacant, step: &StepId, place: &Place, runner: &Runner) 
 /// Runs a program; whether it changed something.
 async fn run(command: &Command, runner: &Runner, outputs: &mut Vec<(OutputKind, String)>) -> Result<bool, OpError> {
     let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_bytes());
-    let output = runner.run_with(command, stdin).await?;
+    let output = runner.run_again(command, stdin).await?;
     let already = output.status.is_some_and(|status| command.already.contains(&status));
     if output.status != Some(0) && !already {
         return Err(Runner::failed(command, &output).into());

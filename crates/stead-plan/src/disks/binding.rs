@@ -8,7 +8,7 @@ use stead_spec::units::DiskId;
 use super::facts::Luks;
 use super::format::{self, Header};
 use super::policy::{self, Pin};
-use super::{DataDisk, MARK, MEMORY, RECOVERY, disk, luks, network_of, secret, tang, word};
+use super::{DataDisk, MARK, MEMORY, RECOVERY, disk, luks, network_steps, secret, tang, word};
 use crate::inventory::Known;
 use crate::op::{Command, Filled, Program};
 use crate::plan::planner::{Draft, Hidden, NodePlan, Planned};
@@ -61,7 +61,7 @@ pub(super) fn binding(
     step.beside(MEMORY);
     step.after(&data.step("format"));
     for peer in nodes {
-        network_of(peer).for_each(|before| step.after_step(before));
+        network_steps(peer.node).for_each(|before| step.after_step(before));
         step.after_step(tang::step_of(peer.node));
     }
     step.after_packages();

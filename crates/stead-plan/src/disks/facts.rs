@@ -182,6 +182,18 @@ pub struct LogicalVolume {
     pub tags: BTreeSet<String>,
     /// Its size.
     pub size: Bytes,
+    /// Of a thin pool, how full it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
+}
+
+/// How full a thin pool is, in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// With data.
+    pub data: u8,
+    /// With what tells where data is.
+    pub metadata: u8,
 }
 
 impl Disk {

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A disk goes through it in this order, and each part is a step that looks at the disk itself:
-//! blank → [`format`] → [`binding`] → [`opening`] → [`vault`] (its volume group) → [`headers`] (backups on other nodes).
+//! blank → [`format`] → [`binding`] → [`opening`] → [`vault`] (its volume group) → [`headers`] (backups on other nodes);
+//! and when it is pulled, [`letting_go`].
 
 mod binding;
 pub mod blank;
@@ -17,6 +18,7 @@ pub mod errands;
 mod facts;
 mod format;
 mod headers;
+mod letting_go;
 mod opening;
 mod policy;
 mod tang;
@@ -30,19 +32,23 @@ use stead_spec::units::{ClusterId, DiskId, Suite};
 use uuid::Uuid;
 
 use crate::inventory::{NodeInventory, Questions};
-use crate::plan::planner::{Hidden, Planned, Planner};
+use crate::plan::planner::{Hidden, Planner};
 use crate::release;
 use crate::step::{Layer, StepId};
 
 pub use facts::{
-    BlockDevice, Content, Disk, Ends, HeaderState, LUKS, LogicalVolume, Luks, Pool, Signature, Tang, TangKey,
+    BlockDevice, Content, Disk, Ends, HeaderState, LUKS, LogicalVolume, Luks, Pool, Signature, Tang, TangKey, Used,
 };
 pub use headers::FOLDER as HEADERS;
+pub(crate) use letting_go::{drop_in as mount_drop_in, drop_in_path as mount_drop_in_path};
 pub(crate) use opening::unit as opening_unit;
 pub use policy::Bound;
 pub use tang::FOLDER as TANG;
 pub(crate) use tang::UNIT as TANG_UNIT;
-pub(crate) use vault::is_mounted as vault_is_mounted;
+pub(crate) use vault::{
+    EXTENT, UNIT as VAULT_UNIT, is_mounted as vault_is_mounted, is_open as vault_is_open, mounted_at,
+    size as vault_size,
+};
 
 /// A token's `type`, and LVM's tag, by which stead knows its own.
 pub const MARK: &str = "stead";
@@ -221,8 +227,22 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
     tang::retire(planner, bound == all && !left);
 }
 
+/// The step that makes a node's vault.
+pub(crate) fn vault_step(node: &Node) -> StepId {
+    step_on(node, Layer::Disks, vault::STEP)
+}
+
+/// The step that makes the volume group on a disk.
+pub(crate) fn group_step(node: &Node, data: &DataDisk<'_>) -> StepId {
+    step_on(node, Layer::Disks, &data.step("group"))
+}
+
+fn step_on(node: &Node, layer: Layer, what: &str) -> StepId {
+    StepId { layer, node: node.name.clone(), what: what.to_owned() }
+}
+
 /// A disk that a node tells of.
-fn disk<'s>(seen: &'s NodeInventory, id: &DiskId) -> Result<&'s Disk, Hidden> {
+pub(crate) fn disk<'s>(seen: &'s NodeInventory, id: &DiskId) -> Result<&'s Disk, Hidden> {
     let disks = seen.disks.as_result().map_err(|why| Hidden::new("its disks", why))?;
     let disk = disks.iter().find(|disk| disk.is(id));
     disk.ok_or_else(|| Hidden::new(id.as_ref(), "there is no such disk"))
@@ -237,11 +257,6 @@ fn luks(disk: &Disk) -> Result<Option<&Luks>, Hidden> {
 }
 
 /// The steps that must be done before anything goes from one node to another in the core.
-fn network_of(node: &Planned<'_>) -> impl Iterator<Item = StepId> {
-    let node = node.node.name.clone();
-    ["devices", "routing", "firewall"].into_iter().map(move |what| StepId {
-        layer: Layer::Network,
-        node: node.clone(),
-        what: what.to_owned(),
-    })
+pub(crate) fn network_steps(node: &Node) -> impl Iterator<Item = StepId> {
+    ["devices", "routing", "firewall"].into_iter().map(|what| step_on(node, Layer::Network, what))
 }

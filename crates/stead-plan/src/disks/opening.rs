@@ -11,8 +11,8 @@ use stead_spec::disks::DiskUse;
 use stead_spec::host::Node;
 
 use super::facts::Disk;
-use super::vault;
 use super::{DataDisk, MEMORY, disk};
+use super::{letting_go, vault};
 use crate::inventory::{Activity, Questions};
 use crate::op::Program;
 use crate::plan::Block;
@@ -55,6 +55,7 @@ pub(super) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
     out.files.extend([CRYPTTAB, RULES, HELPER_DROP_IN].map(Into::into));
     out.folders.insert(RULES_FOLDER.into());
     out.units.insert(ANSWERS.to_owned());
+    letting_go::questions(out);
     for data in DataDisk::all(spec.cluster().id, node) {
         out.units.insert(unit(&data));
         out.files.insert(drop_in(&data).into());
@@ -89,8 +90,9 @@ pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Re
     lines.extend(left.iter().map(|(line, _)| format!("{line}\n")));
     let text = BLOCK.put(&crypttab.text, &lines).map_err(|why| Hidden::new(CRYPTTAB, why))?;
     let mut changed = step.file(&crypttab.with(text))?;
+    step.file(&letting_go::script())?;
     for data in disks {
-        changed |= step.file(&Managed::new(drop_in(data), header("#") + AGAIN))?;
+        changed |= step.file(&Managed::new(drop_in(data), header("#") + AGAIN + &letting_go::service(data)))?;
     }
     let helper = step.file(&Managed::new(HELPER_DROP_IN, header("#") + ONCE))?;
     changed |= helper;

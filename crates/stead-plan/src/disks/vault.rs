@@ -5,7 +5,7 @@ use stead_spec::host::Node;
 use stead_spec::{Bytes, Spec};
 
 use super::facts::{BlockDevice, Pool};
-use super::{DataDisk, MARK, disk};
+use super::{DataDisk, MARK, disk, letting_go};
 use crate::inventory::{FileState, Mode, NodeInventory, Questions};
 use crate::op::{Op, Program};
 use crate::plan::Block;
@@ -16,7 +16,7 @@ use crate::step::About;
 pub(super) const PLACE: &str = "/var/lib/stead/vault";
 
 /// systemd's name for it.
-pub(super) const UNIT: &str = "var-lib-stead-vault.mount";
+pub(crate) const UNIT: &str = "var-lib-stead-vault.mount";
 
 /// What the device-mapper may call it.
 pub(super) const DM_NAMES: &str = "stead_*-vault";
@@ -34,12 +34,12 @@ const LEAST: u64 = 256 << 20;
 const MOST: u64 = 8 << 30;
 
 /// LVM's extent.
-const EXTENT: u64 = 4 << 20;
+pub(crate) const EXTENT: u64 = 4 << 20;
 
 const TIMEOUT: u32 = 300;
 
 pub(super) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
-    out.files.extend([FSTAB, PLACE].map(Into::into));
+    out.files.extend([FSTAB, PLACE, &letting_go::drop_in_path(UNIT)].map(Into::into));
     out.files.extend(DataDisk::all(spec.cluster().id, node).iter().map(|data| metadata(data).into()));
     out.units.insert(UNIT.to_owned());
 }
@@ -155,7 +155,8 @@ pub(super) fn vault(plan: &mut NodePlan<'_, '_>, disks: &[&DataDisk<'_>]) -> Res
     // Started by its device, as disks are: the boot neither waits for it nor gives it up.
     let line = format!("{device} {PLACE} ext4 noauto,_netdev,noatime,nodev,nosuid,noexec 0 2\n");
     let text = BLOCK.put(&fstab.text, &line).map_err(|why| Hidden::new(FSTAB, why))?;
-    let changed = step.file(&fstab.with(text))?;
+    let mut changed = step.file(&fstab.with(text))?;
+    changed |= step.file(&letting_go::drop_in(UNIT, data))?;
     if changed {
         step.run(Program::Systemctl.command().args(["daemon-reload"]));
     }
@@ -193,7 +194,8 @@ fn choose<'d, 'x>(plan: &NodePlan<'_, '_>, disks: &[&'d DataDisk<'x>]) -> Result
     Ok(candidates.first().map(|(_, data)| *data))
 }
 
-fn size(disk: Bytes) -> Bytes {
+/// What the vault takes of a disk of that size.
+pub(crate) fn size(disk: Bytes) -> Bytes {
     let share = (disk.get() / SHARE).clamp(LEAST, MOST);
     Bytes::new(share / EXTENT * EXTENT)
 }
@@ -203,14 +205,16 @@ fn find<'s>(devices: &'s [BlockDevice], name: &str) -> Option<&'s BlockDevice> {
 }
 
 /// Whether a node's vault is mounted, or will be.
-pub(super) fn is_open(plan: &NodePlan<'_, '_>) -> bool {
-    is_mounted(plan.seen) || plan.has(&plan.id(STEP))
+pub(crate) fn is_open(plan: &NodePlan<'_, '_>) -> bool {
+    is_mounted(plan.seen) || plan.has(&super::vault_step(plan.node))
 }
 
 /// Whether a node's vault is mounted.
 pub(crate) fn is_mounted(seen: &NodeInventory) -> bool {
-    fn here(devices: &[BlockDevice]) -> bool {
-        devices.iter().any(|device| device.mounts.iter().any(|mount| mount == PLACE) || here(&device.children))
-    }
-    seen.disks.get().is_some_and(|disks| disks.iter().any(|disk| here(&disk.children)))
+    seen.disks.get().is_some_and(|disks| disks.iter().any(|disk| mounted_at(&disk.children, PLACE)))
+}
+
+/// Whether one of these devices, or what lies on it, is mounted there.
+pub(crate) fn mounted_at(devices: &[BlockDevice], place: &str) -> bool {
+    devices.iter().any(|device| device.mounts.iter().any(|mount| mount == place) || mounted_at(&device.children, place))
 }

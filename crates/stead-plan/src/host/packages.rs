@@ -14,7 +14,7 @@ use crate::plan::list;
 use crate::plan::planner::{Hidden, Managed, NodePlan, PACKAGES, header, look};
 use crate::release;
 use crate::step::About;
-use crate::{disks, network};
+use crate::{disks, network, volumes};
 
 /// What the nodes need for this layer on each release.
 const NEEDED: [&str; 7] = ["chrony", "ethtool", "nftables", "smartmontools", "sudo", "tzdata", "unattended-upgrades"];
@@ -47,6 +47,7 @@ fn needed<'s>(spec: &'s Spec, node: &Node, suite: Suite) -> BTreeSet<&'s str> {
     let mut needed: BTreeSet<&str> = NEEDED.into();
     needed.extend(network::packages(spec, node));
     needed.extend(disks::packages(suite, node));
+    needed.extend(volumes::packages(spec, node));
     needed.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     if spec.host().swap.is_some() {
         needed.extend(release::cryptsetup(suite));

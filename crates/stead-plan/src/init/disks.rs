@@ -12,6 +12,8 @@ use crate::inventory::Known;
 
 /// Copies of each file, unless the file says otherwise.
 const COPIES: usize = 3;
+/// Volumes of each node's own: a disk each, or one that dies would take the others' files along.
+const LOCAL: [&str; 6] = ["bmv0", "bmv1", "bmv2", "bmv3", "bmv4", "bmv5"];
 /// How much larger the largest of some disks may be than the smallest, in percent, to be about equal: of disks that are
 /// sold as 1 TB, some have 960 GB.
 const ABOUT: u64 = 10;
@@ -110,9 +112,15 @@ pub(super) fn propose(facts: &[Facts<'_>]) -> Proposal {
         };
         volumes.push(replicated("gv0", facts.len(), Some(note.to_owned())));
     }
-    if free.iter().any(|own| !own.is_empty()) {
-        give("bmv0", usize::MAX, |_| true, &mut free, &mut nodes);
-        volumes.push(Volume { name: "bmv0", kind: Kind::Local, chained: false, note: None });
+    for name in LOCAL {
+        if free.iter().any(|own| !own.is_empty()) {
+            give(name, 1, |_| true, &mut free, &mut nodes);
+            volumes.push(Volume { name, kind: Kind::Local, chained: false, note: None });
+        }
+    }
+    for (own, node) in free.iter().zip(&mut nodes) {
+        let aside = |disk: &Candidate| format!("{} ({}): blank, and not given", disk.given.id, disk.given.what);
+        node.aside.extend(own.iter().map(aside));
     }
     Proposal { volumes, nodes }
 }

@@ -18,6 +18,7 @@ use crate::generation::{Generation, Stamp};
 use crate::host::facts::{Swap, User};
 use crate::network::facts::{Nic, Ovs, Route, Routing};
 use crate::step::StepId;
+use crate::volumes::Storage;
 
 pub use files::{File, FileState, Mode, sha256};
 pub use known::Known;
@@ -97,6 +98,9 @@ pub struct NodeInventory {
     /// Steps that have begun to format a disk, after it was proved that they may, and have not ended well; with the disk's
     /// [identity](Disk::identity).
     pub vacated: Known<BTreeMap<StepId, String>>,
+    /// What it tells of volumes.
+    #[serde(default)]
+    pub storage: Storage,
     /// Disks, with everything the blank test needs where [`Questions::blank_test`] asked.
     pub disks: Known<Vec<Disk>>,
 }

@@ -25,6 +25,9 @@ pub struct Questions {
     pub blank_test: bool,
     /// Of these disks, what their LUKS headers say; of those that have none of stead's, whether they are blank.
     pub data_disks: BTreeSet<DiskId>,
+    /// Folders that bricks are.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bricks: BTreeSet<Utf8PathBuf>,
     /// Which headers of other nodes' disks it keeps.
     pub headers: bool,
 }

@@ -4,9 +4,9 @@ use crate::MARK;
 
 /// A place for lines of stead's, by the name of what they are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Block(pub(crate) &'static str);
+pub(crate) struct Block<'a>(pub(crate) &'a str);
 
-impl Block {
+impl Block<'_> {
     fn begin(self) -> String {
         format!("# {MARK}: {}, from here", self.0)
     }

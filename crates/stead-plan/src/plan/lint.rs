@@ -9,6 +9,7 @@ use super::{Block, Plan};
 use crate::MARK;
 use crate::op::{Argument, Command, Op, OutputKind, OutputRef, Write};
 use crate::step::{Guard, Step, StepId};
+use crate::volumes;
 
 /// A promise that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl fmt::Display for Breach {
     }
 }
 
-/// Where stead writes: nowhere else has a reason yet.
+/// Where stead writes, beside what layers name: nowhere else has a reason yet.
 const PLACES: [&str; 2] = ["/etc", "/var/lib/stead"];
 
 /// The longest that a command may take, in seconds. Nobody waits longer for something that hangs.
@@ -178,7 +179,7 @@ fn known(output: &OutputRef, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mu
 }
 
 fn place(path: &Utf8Path, wrong: &mut impl FnMut(String)) {
-    if plain(path, wrong) && !PLACES.iter().any(|place| path.starts_with(place)) {
+    if plain(path, wrong) && !PLACES.iter().chain(&volumes::PLACES).any(|place| path.starts_with(place)) {
         wrong(format!("writes {path}, where nothing is stead's"));
     }
 }
@@ -196,6 +197,10 @@ fn plain(path: &Utf8Path, wrong: &mut impl FnMut(String)) -> bool {
 fn marked(write: &Write) -> bool {
     if write.path.extension() == Some("json") {
         return serde_json::from_str::<serde_json::Value>(&write.text).is_ok();
+    }
+    // What is secret as a whole says it in the secret.
+    if write.secrets.first().is_some_and(|secret| write.text == secret.to_string()) {
+        return true;
     }
     write.text.lines().next().is_some_and(|line| line.contains(MARK)) || Block::any_in(&write.text)
 }

@@ -41,6 +41,7 @@ pub(crate) struct Planner<'a> {
     /// What is asked.
     pub(crate) spec: &'a Spec,
     sums: &'a BTreeMap<String, Sha256>,
+    trusted: &'a BTreeMap<String, String>,
     wishes: &'a Wishes,
     /// What there is of the plan.
     pub(crate) plan: Plan,
@@ -73,6 +74,7 @@ pub(crate) struct NodePlan<'p, 'a> {
     /// What is wished for once.
     pub(crate) wishes: &'a Wishes,
     sums: &'a BTreeMap<String, Sha256>,
+    trusted: &'a BTreeMap<String, String>,
     layer: Layer,
     plan: &'p mut Plan,
 }
@@ -159,7 +161,7 @@ impl<'a> Planner<'a> {
             unknown: Vec::new(),
         };
         let nodes = standing::look(asked, inventory, &mut plan);
-        Self { spec: asked.spec, sums: asked.sums, wishes, plan, nodes }
+        Self { spec: asked.spec, sums: asked.sums, trusted: asked.trusted, wishes, plan, nodes }
     }
 
     /// The nodes that can be planned for, by name.
@@ -169,8 +171,18 @@ impl<'a> Planner<'a> {
 
     /// A layer's part on a node.
     pub(crate) fn on(&mut self, layer: Layer, of: Planned<'a>) -> NodePlan<'_, 'a> {
-        let Self { spec, sums, wishes, .. } = *self;
-        NodePlan { spec, node: of.node, seen: of.seen, suite: of.suite, wishes, sums, layer, plan: &mut self.plan }
+        let Self { spec, sums, trusted, wishes, .. } = *self;
+        NodePlan {
+            spec,
+            node: of.node,
+            seen: of.seen,
+            suite: of.suite,
+            wishes,
+            sums,
+            trusted,
+            layer,
+            plan: &mut self.plan,
+        }
     }
 
     /// Something to know about the cluster.
@@ -250,6 +262,12 @@ impl<'a> NodePlan<'_, 'a> {
     pub(crate) fn secret(&self, name: &str) -> SecretRef {
         let sha256 = self.sums.get(name).cloned().unwrap_or_else(|| sha256(""));
         SecretRef { name: name.to_owned(), sha256 }
+    }
+
+    /// Certificates of those who are trusted for a purpose. The first apply makes them.
+    pub(crate) fn trusted(&self, purpose: &str) -> String {
+        let made = || format!("‹certificate of the CA for {purpose}›\n");
+        self.trusted.get(purpose).cloned().unwrap_or_else(made)
     }
 
     /// Begins a step.
@@ -488,7 +506,7 @@ impl Draft<'_> {
                 self.why(format!("{} is not there", want.path));
                 true
             }
-            FileState::File(file) if file.sha256 != sha256(&want.text) => {
+            FileState::File(file) if file.sha256 != want.sha256() => {
                 let foreign = file.text.as_deref().is_some_and(|text| !text.contains(MARK));
                 let kept = if foreign { "; what is there now is kept in /var/lib/stead/before" } else { "" };
                 self.why(match &file.text {
@@ -544,6 +562,14 @@ pub(crate) fn seen<'a>(inventory: &'a Inventory, node: &NodeName) -> Result<&'a 
 }
 
 impl Managed {
+    /// Its sum, also of one that is secret as a whole: then it is the secret's.
+    fn sha256(&self) -> Sha256 {
+        match self.secrets.as_slice() {
+            [secret] if self.text == secret.to_string() => secret.sha256.clone(),
+            _ => sha256(&self.text),
+        }
+    }
+
     /// A file that everybody may read.
     pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
         Self {

@@ -16,6 +16,13 @@ pub(super) struct Asked<'a> {
     pub(super) seen: Result<&'a NodeInventory, String>,
 }
 
+impl<'a> Asked<'a> {
+    /// What is observed, if anything is.
+    pub(super) fn seen(&self) -> Option<&'a NodeInventory> {
+        self.seen.as_ref().ok().copied()
+    }
+}
+
 pub(super) fn look<'a>(spec: &Spec, nodes: &[&'a Node], inventory: &'a Inventory, found: &mut Found) -> Vec<Asked<'a>> {
     let asked: Vec<Asked<'a>> =
         nodes.iter().map(|node| Asked { node, seen: answer(spec, node, inventory, found) }).collect();

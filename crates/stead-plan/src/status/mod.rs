@@ -4,9 +4,11 @@
 //! and only told here where something doesn't work for it. Each layer looks in a file of its own, and adds what it found.
 
 mod disks;
+mod healing;
 mod host;
 mod network;
 pub(crate) mod render;
+mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,8 @@ use stead_spec::units::{ClusterId, ClusterName, Interface, Mac, NodeName, Switch
 use crate::inventory::{Clock, Inventory, Timestamp};
 use crate::network::facts::Errors;
 pub use disks::{DiskState, DiskStatus};
+pub use healing::{Backlog, Healing};
+pub use volumes::VolumeStatus;
 
 /// What [`Status::schema_version`] is.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -37,6 +41,8 @@ pub struct Status {
     pub findings: Vec<Finding>,
     /// All nodes of the file, by their numbers, but those that are revoked.
     pub nodes: Vec<NodeStatus>,
+    /// All volumes of the file.
+    pub volumes: Vec<VolumeStatus>,
     /// Who opens the disks, in a sentence.
     pub unlock: String,
 }
@@ -157,6 +163,7 @@ pub fn status(spec: &Spec, inventory: &Inventory) -> Status {
     let answers = host::look(spec, &nodes, inventory, &mut found);
     let links = network::look(spec, &answers, &mut found);
     let disks = disks::look(spec, &answers, &mut found);
+    let volumes = volumes::look(spec, &answers, &mut found);
     let nodes = answers.into_iter().zip(links).zip(disks).map(|((asked, links), disks)| NodeStatus {
         name: asked.node.name.clone(),
         answer: match asked.seen {
@@ -176,6 +183,7 @@ pub fn status(spec: &Spec, inventory: &Inventory) -> Status {
         observed_at: inventory.observed_at,
         findings: found.list,
         nodes,
+        volumes,
         unlock: crate::disks::unlock::explain(spec).sentence,
     }
 }
@@ -185,6 +193,13 @@ impl Status {
     pub fn is_blind(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Unknown)
             || self.nodes.iter().any(|node| matches!(node.answer, Answer::Silent(_)))
+    }
+
+    /// Adds what was found elsewhere than on nodes.
+    pub fn add(&mut self, finding: Finding) {
+        self.findings.push(finding);
+        // Stable: what was found first explains what comes after.
+        self.findings.sort_by_key(|finding| finding.severity);
     }
 
     /// Whether nothing was found.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use stead_spec::units::SwitchName;
 use stead_spec::words::count;
 
-use super::{Answer, DiskState, Finding, LinkStatus, NodeStatus, Path, Severity, Status};
+use super::{Answer, DiskState, Finding, Healing, LinkStatus, NodeStatus, Path, Severity, Status, VolumeStatus};
 use crate::plan::{Tone, wrap_at};
 
 /// How many columns a line has at most.
@@ -22,6 +22,7 @@ impl Status {
         page.findings(&self.summary(), &self.findings);
         page.table(self);
         page.disks(self);
+        page.volumes(self);
         page.text
     }
 
@@ -54,6 +55,57 @@ impl Page<'_> {
         let tone = if open == total { Tone::Calm } else { Tone::Caution };
         self.line("disks: ", tone, &said.join(", "));
         self.wrapped("  ", Tone::Reason, &status.unlock);
+    }
+}
+
+impl Page<'_> {
+    /// How much fits into each volume, and how many of its bricks are there.
+    fn volumes(&mut self, status: &Status) {
+        if status.volumes.is_empty() {
+            return;
+        }
+        self.text.push('\n');
+        let rows: Vec<[Cell; 4]> = status.volumes.iter().map(volume).collect();
+        let columns: Vec<Vec<Cell>> = (0..4).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect();
+        self.rows(&columns, rows.len());
+    }
+}
+
+fn volume(volume: &VolumeStatus) -> [Cell; 4] {
+    let calm = |text: String| (Tone::Calm, text);
+    let name = (Tone::Heading, volume.name.to_string());
+    if !volume.exists {
+        return [name, calm("not there yet".to_owned()), calm(String::new()), calm(String::new())];
+    }
+    let bricks = format!("{} of {} served", volume.served, volume.bricks);
+    let tone = if volume.served == volume.bricks { Tone::Calm } else { Tone::Caution };
+    let size = if volume.size.get() == 0 {
+        String::new()
+    } else {
+        format!("{} of {} free", about(volume.free), about(volume.size))
+    };
+    let mut behind =
+        if volume.pending == 0 { String::new() } else { format!("{} behind", count(volume.pending, "file")) };
+    if let Some(Healing { per_minute, minutes_left }) = volume.healing {
+        let _ = write!(behind, ", {per_minute} a minute, about {minutes_left} min left");
+    }
+    [name, (tone, bricks), calm(size), (Tone::Caution, behind)]
+}
+
+/// `1.8 TiB`: as people think of space.
+fn about(bytes: stead_spec::Bytes) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut tenths = u128::from(bytes.get()) * 10;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < units.len() {
+        tenths /= 1_024;
+        unit += 1;
+    }
+    let (whole, tenth) = (tenths / 10, tenths % 10);
+    if whole >= 100 || tenth == 0 {
+        format!("{whole} {}", units[unit])
+    } else {
+        format!("{whole}.{tenth} {}", units[unit])
     }
 }
 

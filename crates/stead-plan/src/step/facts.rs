@@ -10,6 +10,7 @@ use crate::inventory::{
 };
 use crate::network::facts::{Bridge, Nic};
 use crate::plan::Plan;
+use crate::volumes;
 
 /// From how many milliseconds on a clock is called wrong, beside what the measurement may be off: TLS and corosync bear
 /// seconds, and a round trip over a bad line is known to about one.
@@ -81,6 +82,12 @@ impl About {
                 Some(state) => format!("state {} of {}", state.epoch, state.uuid),
                 None => "absent".to_owned(),
             }),
+            Self::Peers => node.storage.peers(),
+            Self::Volume(name) => node.storage.volume(name),
+            Self::Brick(path) => node.storage.brick(path).map_or_else(
+                |why| Known::Unknown(why.to_owned()),
+                |brick| Known::Is(brick.map_or_else(|| "absent".to_owned(), volumes::Brick::told)),
+            ),
         }
     }
 }
@@ -205,6 +212,9 @@ impl fmt::Display for About {
             Self::Tang => f.write_str("the keys of its tang"),
             Self::Pool(name) => write!(f, "the volume group {name}"),
             Self::Header(name) => write!(f, "the header {name}"),
+            Self::Peers => f.write_str("whom its storage daemon knows"),
+            Self::Volume(name) => write!(f, "the volume {name}"),
+            Self::Brick(path) => write!(f, "the brick {path}"),
         }
     }
 }

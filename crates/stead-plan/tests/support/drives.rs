@@ -27,6 +27,8 @@ pub(crate) struct Drives {
     pub(crate) kept: BTreeMap<String, HeaderState>,
     /// What lies in memory on its way.
     pub(crate) on_its_way: BTreeMap<String, HeaderState>,
+    /// Where logical volumes are mounted, by their devices' names (`stead_1a-brick`); the vault's is somebody else's.
+    pub(crate) mounts: BTreeMap<String, String>,
     /// The node's own mark in its keys.
     pub(crate) node: String,
 }
@@ -219,7 +221,8 @@ impl Drives {
             }
             (Program::Sync, paths) => {
                 for path in paths {
-                    self.unflushed.remove(path.trim_start_matches("/dev/mapper/"));
+                    let group = path.trim_start_matches("/dev/").trim_start_matches("mapper/").split('/').next();
+                    self.unflushed.remove(group.unwrap_or_default());
                 }
                 done()
             }
@@ -265,16 +268,40 @@ impl Drives {
             },
             (Program::Lvcreate, words) => {
                 let (Some(name), Some(group)) = (option(words, "--name"), words.last()) else { return None };
-                let size = option(words, "--size").and_then(|size| size.strip_suffix('b')?.parse().ok());
+                let size = option(words, "--size").or(option(words, "--virtualsize"));
+                let size = size.and_then(|size| size.strip_suffix('b')?.parse().ok());
                 let Some(pool) = self.pools.get_mut(*group) else { return Some(failed("Volume group not found")) };
                 if pool.volumes.contains_key(name) {
                     return Some(failed("already exists"));
                 }
-                let tags = option(words, "--addtag").map(str::to_owned).into_iter().collect();
+                if option(words, "--thinpool").is_some_and(|thin| !pool.volumes.contains_key(thin)) {
+                    return Some(failed("Failed to find logical volume"));
+                }
+                let tags = words.iter().zip(words.iter().skip(1)).filter(|(word, _)| **word == "--addtag");
+                let tags = tags.map(|(_, tag)| (*tag).to_owned()).collect();
                 // Without a file system, it has no content.
-                pool.volumes.insert(name.to_owned(), LogicalVolume { tags, size: Bytes::new(size?) });
+                if !around.half {
+                    pool.volumes.insert(name.to_owned(), LogicalVolume { tags, size: Bytes::new(size?), used: None });
+                }
                 done()
             }
+            (Program::Lvchange, ["--deltag", tag, path]) => {
+                let there =
+                    path.split_once('/').and_then(|(group, volume)| self.pools.get_mut(group)?.volumes.get_mut(volume));
+                let Some(there) = there else { return Some(failed("Failed to find logical volume")) };
+                there.tags.remove(*tag);
+                done()
+            }
+            (Program::MkfsXfs, [.., path]) => match path.strip_prefix("/dev/").and_then(|path| path.split_once('/')) {
+                Some((group, volume)) if self.mounts.contains_key(&format!("{group}-{volume}")) => {
+                    failed(format!("mkfs.xfs: {path} contains a mounted filesystem"))
+                }
+                Some((group, volume)) => {
+                    let there = self.pools.get(group).and_then(|pool| pool.volumes.get(volume));
+                    if there.is_some() { done() } else { failed("mkfs.xfs: cannot open device") }
+                }
+                None => return None,
+            },
             (Program::MkfsExt4, [.., path]) => match path.strip_prefix("/dev/").and_then(|path| path.split_once('/')) {
                 Some((group, volume)) => {
                     self.unflushed.remove(group);
@@ -364,9 +391,8 @@ impl Drives {
     /// All that isn't written on a disk is gone; what can open, opens.
     pub(crate) fn boot(&mut self) {
         self.on_its_way.clear();
-        for drive in &mut self.all {
-            drive.open = false;
-        }
+        self.mounts.clear();
+        self.all.iter_mut().for_each(|drive| drive.open = false);
     }
 
     /// The power goes: what a drive had not flushed is there or isn't.
@@ -388,6 +414,27 @@ impl Drives {
         }
     }
 
+    /// Mounts what fstab says of a path, if it is there: XFS on a volume that is finished.
+    pub(crate) fn mount(&mut self, place: &str, fstab: &str) -> Result<(), String> {
+        let line = fstab.lines().find(|line| line.split_whitespace().nth(1) == Some(place));
+        let device = line.and_then(|line| line.split_whitespace().next()?.strip_prefix("/dev/"));
+        let (group, volume) =
+            device.and_then(|device| device.split_once('/')).ok_or_else(|| format!("{place}: not in fstab"))?;
+        let labels = self.all.iter().filter(|drive| drive.open).filter_map(|drive| Some(&drive.header.as_ref()?.label));
+        let there = self.pools.get(group).and_then(|pool| pool.volumes.get(volume));
+        let whole = there.is_some_and(|there| there.tags.iter().all(|tag| tag == "stead"));
+        if !whole || !labels.into_iter().any(|label| label == group) {
+            return Err(format!("{place}: can't find the device, or what is on it"));
+        }
+        self.mounts.insert(format!("{group}-{volume}"), place.to_owned());
+        Ok(())
+    }
+
+    /// Whether something is mounted there.
+    pub(crate) fn has_mounted(&self, place: &str) -> bool {
+        self.mounts.values().any(|mounted| mounted == place)
+    }
+
     /// Whether the vault's volume can be mounted: the drive is open, and there is a file system.
     pub(crate) fn vault(&self) -> Option<&str> {
         let open = self.all.iter().filter(|drive| drive.open).filter_map(|drive| Some(&drive.header.as_ref()?.label));
@@ -405,7 +452,7 @@ impl Drives {
         match wanted.may_hold {
             MayHold::Nothing if drive.other.is_none() && drive.header.is_none() => Ok(()),
             MayHold::OwnBeginnings if !whole && drive.other.as_deref().is_none_or(|other| other == HALF) => Ok(()),
-            MayHold::This(token) if drive.tell(false, &self.pools, None).wipe_token() == Ok(token) => Ok(()),
+            MayHold::This(token) if drive.tell(false, self, None).wipe_token() == Ok(token) => Ok(()),
             _ => Err(format!("not formatted: {} is not vacant", wanted.disk)),
         }
     }
@@ -424,7 +471,7 @@ impl Drives {
 
     /// What an agent tells. `mounted`: the vault is.
     pub(crate) fn tell(&self, mounted: bool) -> Vec<Disk> {
-        self.all.iter().map(|drive| drive.tell(true, &self.pools, mounted.then_some("/var/lib/stead/vault"))).collect()
+        self.all.iter().map(|drive| drive.tell(true, self, mounted.then_some("/var/lib/stead/vault"))).collect()
     }
 }
 
@@ -449,7 +496,7 @@ impl Drive {
         self.header.as_ref().map(|header| format!("/dev/mapper/{}", header.label))
     }
 
-    fn tell(&self, headers: bool, pools: &BTreeMap<String, Pool>, mounted: Option<&str>) -> Disk {
+    fn tell(&self, headers: bool, drives: &Drives, mounted: Option<&str>) -> Disk {
         let mut disk = self.facts.clone();
         if let Some(header) = &self.header {
             let (label, uuid) = (Some(header.label.clone()), Some(header.uuid.clone()));
@@ -459,7 +506,7 @@ impl Drive {
             }
         }
         if let (true, Some(header)) = (self.open, &self.header) {
-            let pool = pools.get(&header.label);
+            let pool = drives.pools.get(&header.label);
             let device = |name: String, kind: &str| BlockDevice {
                 name,
                 kind: kind.to_owned(),
@@ -476,6 +523,7 @@ impl Drive {
                 let mut child = device(format!("{}-{name}", header.label), "lvm");
                 child.content = volume.tags.contains(FILES).then(|| FILES.to_owned());
                 child.mounts = mounted.filter(|_| name == "vault").map(str::to_owned).into_iter().collect();
+                child.mounts.extend(drives.mounts.get(&child.name).cloned());
                 opened.children.push(child);
             }
             disk.children = vec![opened];

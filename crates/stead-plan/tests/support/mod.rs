@@ -14,14 +14,18 @@ use stead_plan::inventory::{
 use stead_plan::network::facts::{Errors, Nic, Route};
 use stead_plan::op::{Argument, Command, Op, Program};
 use stead_plan::plan::{Asked, Plan, plan, questions};
+use stead_plan::volumes::{Daemon, Storage};
 use stead_spec::units::{Interface, NodeName, Sha256};
 use stead_spec::{Bytes, Spec};
 
 pub(crate) mod drives;
 mod engines;
+mod storage;
+mod volumes;
 
 use drives::{Around, Drives};
 use engines::Networks;
+use storage::{gluster, tell_storage};
 
 /// The cluster file that cases start from.
 pub(crate) const TOML: &str = include_str!("stead.toml");
@@ -113,6 +117,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
     let mut packages: BTreeMap<String, Package> =
         ["systemd", "systemd-timesyncd"].map(|name| (name.to_owned(), installed(versions.0))).into();
     packages.insert("tzdata".to_owned(), installed(versions.1));
+    packages.insert("procps".to_owned(), installed(if trixie { "2:4.0.4-9" } else { "2:4.0.2-3" }));
     packages.insert("openssh-server".to_owned(), installed(if trixie { "1:10.0p1-7" } else { "1:9.2p1-2+deb12u7" }));
     packages.insert("sudo".to_owned(), installed(if trixie { "1.9.16p2-3" } else { "1.9.13p3-1+deb12u2" }));
     let nics = node.nics.values().zip(1..).map(|(mac, number)| Nic {
@@ -179,6 +184,10 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         pools: Known::Is(BTreeMap::new()),
         headers: Known::Is(BTreeMap::new()),
         vacated: Known::Is(BTreeMap::new()),
+        storage: Storage {
+            daemon: Known::Is(Daemon::New),
+            bricks: questions.bricks.iter().map(|folder| (folder.clone(), Known::Is(None))).collect(),
+        },
         disks: Known::Is(
             std::iter::once(os_disk(node.number.get())).chain(blank_drives(spec, name).tell(false)).collect(),
         ),
@@ -234,8 +243,14 @@ fn os_disk(number: u8) -> Disk {
 /// The sums of sealed secrets.
 pub(crate) fn sums() -> BTreeMap<String, Sha256> {
     let mut sums: BTreeMap<_, _> = [("core/ospf".to_owned(), sha256("abcdefghijkmnpqr"))].into();
+    sums.extend((1..=3).map(|number| (format!("tls/storage/node{number}"), sha256(format!("tls {number}")))));
     sums.extend((1..=3).map(|number| (format!("disk/ata-EXAMPLE_SSD_1TB_S{number}"), sha256(number.to_string()))));
     sums
+}
+
+/// The certificates of the CAs, as far as anybody looks at them here.
+pub(crate) fn trusted() -> BTreeMap<String, String> {
+    [("storage".to_owned(), "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned())].into()
 }
 
 /// Nodes as the planner wants them, with this generation: every file as the plan for fresh ones writes it, and
@@ -243,8 +258,14 @@ pub(crate) fn sums() -> BTreeMap<String, Sha256> {
 pub(crate) fn converged(toml: &str, release: &Release) -> Inventory {
     let (spec, digest) = spec(toml.as_bytes());
     let mut inventory = fresh(&spec, release);
-    let plan = plan(&Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &sums() }, &inventory);
+    let plan =
+        plan(&Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &sums(), trusted: &trusted() }, &inventory);
     let all = all_drives(&spec, &plan);
+    let gluster = gluster(&plan, release);
+    for (name, drives) in &all {
+        let node = node(&mut inventory, name.as_ref());
+        node.storage = tell_storage(&spec, name, drives, &gluster);
+    }
     for (name, drives) in all {
         tell_drives(node(&mut inventory, name.as_ref()), &drives);
     }
@@ -267,10 +288,19 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     for op in plan.steps.iter().filter(|step| step.id.node == *name).flat_map(|step| &step.ops) {
         match op {
             Op::Write(write) if asked.contains(&write.path) => {
-                node.files.insert(write.path.clone(), file_with(&write.text, write.mode.0));
+                let mut file = file_with(&write.text, write.mode.0);
+                if let ([secret], Known::Is(FileState::File(file))) = (write.secrets.as_slice(), &mut file)
+                    && secret.to_string() == write.text
+                {
+                    (file.sha256, file.text) = (secret.sha256.clone(), None);
+                }
+                node.files.insert(write.path.clone(), file);
             }
             Op::Folder { path, mode } => {
                 node.files.insert(path.clone(), folder(mode.0));
+            }
+            Op::Link { path, target } => {
+                node.files.insert(path.clone(), Known::Is(FileState::Link(target.clone())));
             }
             _ => {}
         }
@@ -286,6 +316,7 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
         vec!["chrony", "ethtool", "nftables", "smartmontools", "unattended-upgrades", "cryptsetup"];
     wanted.extend(["systemd-cryptsetup", "frr", "iputils-ping", "openvswitch-switch"]);
     wanted.extend(["jose", "tang", "clevis", "clevis-luks", "clevis-systemd", "lvm2", "thin-provisioning-tools"]);
+    wanted.extend(["dmeventd", "xfsprogs", "glusterfs-client", "glusterfs-server"]);
     wanted.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     packages.extend(wanted.into_iter().map(|name| (name.to_owned(), installed("1.0-1"))));
     node.packages = Known::Is(packages);
@@ -301,6 +332,14 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
         units(node).insert(name.clone(), unit(Enablement::Other, Activity::Active));
     }
     units(node).insert("var-lib-stead-vault.mount".to_owned(), unit(Enablement::Other, Activity::Active));
+    for name in questions(spec, name).units {
+        if name.starts_with("srv-") {
+            units(node).insert(name.clone(), unit(Enablement::Other, Activity::Active));
+        }
+        if name.starts_with("stead-volume-") || name.starts_with("stead-brick-") || name == "glusterd.service" {
+            units(node).insert(name, unit(Enablement::Enabled, Activity::Active));
+        }
+    }
     let waits = unit(Enablement::Disabled, Activity::Inactive);
     units(node).insert("systemd-networkd-wait-online.service".to_owned(), waits);
     let users = spec.admins().keys().zip(1_000..).map(|(admin, uid)| (admin.to_string(), user(admin.as_ref(), uid)));
@@ -336,6 +375,7 @@ pub(crate) fn all_drives(spec: &Spec, plan: &Plan) -> BTreeMap<NodeName, Drives>
 pub(crate) fn run_drives(spec: &Spec, plan: &Plan, all: &mut BTreeMap<NodeName, Drives>) {
     let mut outputs = BTreeMap::new();
     let mut crypttabs: BTreeMap<NodeName, String> = BTreeMap::new();
+    let mut fstabs: BTreeMap<NodeName, String> = BTreeMap::new();
     for step in &plan.steps {
         let now = all.clone();
         let answers = |url: &str| {
@@ -355,6 +395,9 @@ pub(crate) fn run_drives(spec: &Spec, plan: &Plan, all: &mut BTreeMap<NodeName, 
             match op {
                 Op::Write(write) if write.path == "/etc/crypttab" => {
                     drop(crypttabs.insert(name.clone(), write.text.clone()));
+                }
+                Op::Write(write) if write.path == "/etc/fstab" => {
+                    drop(fstabs.insert(name.clone(), write.text.clone()));
                 }
                 Op::Vacant(wanted) => drives.prove(wanted).unwrap(),
                 Op::Take { path, output } => {
@@ -377,6 +420,13 @@ pub(crate) fn run_drives(spec: &Spec, plan: &Plan, all: &mut BTreeMap<NodeName, 
                         unit.strip_prefix("systemd-cryptsetup@").and_then(|unit| unit.strip_suffix(".service"))
                     {
                         drives.attach(mapping, &around).unwrap();
+                    }
+                    if let (Program::Systemctl, ["start", unit]) = (command.program, words.as_slice())
+                        && unit.starts_with("srv-")
+                    {
+                        let place = format!("/{}", unit.trim_end_matches(".mount").replace('-', "/"));
+                        let place = place.replace(r"\x2d", "-");
+                        drives.mount(&place, fstabs.get(name).map_or("", String::as_str)).unwrap();
                     }
                     match drives.run(command.program, &words, stdin.as_deref(), &around) {
                         Some(Ok(Some(told))) => {

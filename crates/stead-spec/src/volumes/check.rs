@@ -19,9 +19,13 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
             let remedy = format!("write at most {MOST_FOR_SNAPSHOTS}%");
             out.push(Diagnostic::new(Code::BadValue, &share.span, message, reason, remedy));
         }
-        if name.value.as_ref() == VAULT {
-            let message = format!("a volume named `{VAULT}`");
-            let reason = "disks of that name are for no volume";
+        let taken = [
+            (VAULT, "disks of that name are for no volume"),
+            ("bricks", "its files would lie where the parts of all volumes do"),
+            ("all", "the storage engine takes it for every volume"),
+        ];
+        if let Some((_, reason)) = taken.into_iter().find(|(taken, _)| name.value.as_ref() == *taken) {
+            let message = format!("a volume named `{}`", name.value);
             out.push(Diagnostic::new(Code::BadValue, &name.span, message, reason, "give it another name"));
         }
         let lost = !file.node.is_whole() || file.node.entries().any(|(_, node)| !node.value.disks.is_whole());
@@ -36,7 +40,7 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
             continue;
         }
         match table.value.kind.value() {
-            Some(Kind::Local) => local(name, &table.value, &arbiters, out),
+            Some(Kind::Local) => local(name, &table.value, &nodes, &arbiters, out),
             Some(Kind::Replicated) => replicated(name, &table.value, &nodes, &arbiters, out),
             None => {}
         }
@@ -44,10 +48,23 @@ pub(crate) fn check(file: &File, out: &mut Findings) {
     renames("volume", &file.volume, |table| &table.was, out);
 }
 
-fn local(name: &At<VolumeName>, table: &VolumeTable, arbiters: &[NodeDisks<'_>], out: &mut Findings) {
+fn local(
+    name: &At<VolumeName>,
+    table: &VolumeTable,
+    nodes: &[NodeDisks<'_>],
+    arbiters: &[NodeDisks<'_>],
+    out: &mut Findings,
+) {
     let why = "a local volume has one copy of each file";
     useless(&table.replicas, "replicas", why, "take it out, or write `kind = \"replicated\"`", out);
     useless(&table.layout, "layout", why, "take it out, or write `kind = \"replicated\"`", out);
+    for given in nodes.iter().filter(|given| given.disks.value.items.len() > 1) {
+        let disks = count(given.disks.value.items.len(), "disk");
+        let message = format!("`{}` gives {disks} to the local volume `{}`", given.name.value, name.value);
+        let reason = "all of it would be lost with either of them";
+        let remedy = "give the others to a local volume of another name";
+        out.push(Diagnostic::new(Code::BadValue, &given.disks.span, message, reason, remedy));
+    }
     for arbiter in arbiters {
         let message = format!("arbiter `{}` gives a disk to the local volume `{}`", arbiter.name.value, name.value);
         let remedy = "give that disk to a replicated volume: an arbiter keeps no files";

@@ -182,6 +182,7 @@ fn anew(record: &Record) -> String {
         (Kind::CaKey, Some(purpose)) => format!("`stead keys revoke --ca {purpose}`"),
         (Kind::CaKey, None) => "goes by itself when the CA that replaced it is on every node".to_owned(),
         (Kind::DiskKey, _) => "opens a disk for who also has the disk".to_owned(),
+        (Kind::Certificate, _) => "as its CA: `stead keys revoke --ca storage`".to_owned(),
         (Kind::BackupKey, _) => "opens a backup for who can also reach it".to_owned(),
         _ if is_on_os_disks(record) => {
             "take its lines out of stead.secrets: the next `stead apply` makes another one".to_owned()

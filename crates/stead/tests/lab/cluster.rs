@@ -13,6 +13,7 @@ use stead_lab::protocol::{PowerAction, Request};
 use stead_lab::state::LabConfig;
 
 use crate::support::{STEAD, TestLab, shared, small};
+use crate::volumes::PREPARE;
 
 /// The picture of the cluster after its first apply.
 pub(crate) const APPLIED: &str = "applied";
@@ -84,6 +85,7 @@ fn applied_on(image: Kind, name: &str) -> TestCluster {
             for node in lab.nodes().expect("nodes") {
                 // The image has them masked, since nobody has configured them; a Debian with the package doesn't.
                 lab.on(&node, "systemctl unmask ovsdb-server ovs-vswitchd ovs-record-hostname");
+                lab.on(&node, PREPARE);
             }
         }
         let home = Home::new(lab, "first");

@@ -18,3 +18,4 @@ mod releases;
 mod snapshots;
 mod support;
 mod thief;
+mod volumes;

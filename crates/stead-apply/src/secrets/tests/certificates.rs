@@ -117,3 +117,29 @@ fn what_was_lost_is_not_made_anew() {
     let error = Ca::open(&mixed, Purpose::Volumes, &identities(&private(&mine))).expect_err("they don't fit");
     assert!(error.to_string().contains("another key"), "{error}");
 }
+
+#[test]
+fn a_nodes_certificate_is_issued_anew_for_another_ca_and_a_year_before_it_ends() {
+    let (mine, sheet) = (ssh(), Sheet::make());
+    let (recipients, identities) = (recipients(&[&mine], &sheet), identities(&private(&mine)));
+    let (spec, _) =
+        stead_spec::parse("minimal.toml", include_bytes!("../../../../../examples/minimal.toml")).expect("good");
+    let mut sealed = Sealed::new(cluster());
+    ensure_cas(&mut sealed, &home(), &recipients, NOW).expect("made");
+    let (leaf, all) = (name("tls/storage/node1"), ["tls/storage/node1".to_owned()]);
+    let after = |years: i64| Timestamp(NOW.0 + years * 31_557_600_000);
+    let missing = |sealed: &Sealed, now| missing_leaves(sealed, Purpose::Volumes, &all, now).expect("read");
+    assert_eq!(missing(&sealed, NOW), std::slice::from_ref(&leaf));
+    let ca = Ca::open(&sealed, Purpose::Volumes, &identities).expect("opens");
+    put_leaf(&mut sealed, &ca, &leaf, &spec, &recipients, NOW).expect("sealed");
+    assert!(missing(&sealed, NOW).is_empty() && missing(&sealed, after(19)).is_empty());
+    assert!(ending_leaves(&sealed, &all, after(19)).expect("read").is_empty());
+    let ending = ending_leaves(&sealed, &all, after(20)).expect("read");
+    assert_eq!(
+        ending.iter().map(|(name, until)| (name, date(*until))).collect::<Vec<_>>(),
+        [(&leaf, "2047-01-01".into())]
+    );
+    assert_eq!(missing(&sealed, after(20)), std::slice::from_ref(&leaf));
+    renew_ca(&mut sealed, Purpose::Volumes, &home(), &recipients, NOW).expect("made");
+    assert_eq!(missing(&sealed, NOW), [leaf]);
+}

@@ -47,6 +47,7 @@ pub(super) fn inventory(hostname: &str) -> NodeInventory {
         pools: Known::Is(BTreeMap::new()),
         headers: Known::Is(BTreeMap::new()),
         vacated: Known::Is(BTreeMap::new()),
+        storage: crate::volumes::Storage::default(),
         disks: Known::Is(Vec::new()),
     }
 }

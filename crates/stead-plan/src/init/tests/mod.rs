@@ -69,9 +69,10 @@ fn a_disk_with_data_is_named_in_a_comment_only_and_the_others_are_used() {
     ));
     // The others' turning disks make no volume of three copies any more.
     let local = |node: &str| {
-        draft
-            .text
-            .contains(&format!("bmv0 = [\"ata-EXAMPLE_SSD_{node}\", \"ata-EXAMPLE_HDD_{}\"]", node.replace('S', "H")))
+        draft.text.contains(&format!(
+            "bmv0 = [\"ata-EXAMPLE_SSD_{node}\"], bmv1 = [\"ata-EXAMPLE_HDD_{}\"]",
+            node.replace('S', "H")
+        ))
     };
     assert!(local("S1") && local("S3") && !local("S2"), "{}", draft.text);
 }

@@ -1,0 +1,95 @@
+//! Nodes' certificates, sealed like all that is secret: so a plan compares them by their sums, and they can be laid anew
+//! without opening a CA.
+
+use age::secrecy::ExposeSecret as _;
+use stead_plan::MARK;
+use stead_plan::inventory::{Timestamp, sha256};
+use stead_spec::Spec;
+use stead_spec::units::NodeName;
+
+use super::Secret;
+use super::certificates::{Ca, Purpose, facts, issuer, subject};
+use super::error::SecretsError;
+use super::file::{Sealed, Stated};
+use super::name::{Kind, SecretName};
+use super::recipients::Recipients;
+
+/// So long before its end, in milliseconds, a certificate is made anew: a year, in which somebody will look.
+const RENEWED: i64 = 365 * 24 * 3600 * 1000;
+
+/// Of these certificates, `tls/storage/node1`, those that have to be issued: there are none, another CA than today's has
+/// issued them, or they end soon.
+///
+/// # Errors
+/// What there is can't be read.
+pub fn missing_leaves(
+    sealed: &Sealed,
+    purpose: Purpose,
+    names: &[String],
+    now: Timestamp,
+) -> Result<Vec<SecretName>, SecretsError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let authority = purpose.secret();
+    let ca = certificate(sealed, &authority);
+    let ca = subject(&authority, ca.ok_or(SecretsError::NoCa { purpose })?)?;
+    let mut missing = Vec::new();
+    for name in names.iter().filter_map(|name| name.parse::<SecretName>().ok()) {
+        let issued = certificate(sealed, &name).map(|leaf| issuer(&name, leaf)).transpose()?;
+        if issued != Some(ca.clone()) || ends_soon(sealed, &name, now)?.is_some() {
+            missing.push(name);
+        }
+    }
+    Ok(missing)
+}
+
+/// Of these certificates, those that end within a year or have ended, and when. They need no key to be read.
+///
+/// # Errors
+/// What there is can't be read.
+pub fn ending_leaves(
+    sealed: &Sealed,
+    names: &[String],
+    now: Timestamp,
+) -> Result<Vec<(SecretName, Timestamp)>, SecretsError> {
+    let names = names.iter().filter_map(|name| name.parse::<SecretName>().ok());
+    let ending = names.map(|name| Ok(ends_soon(sealed, &name, now)?.map(|until| (name, until))));
+    ending.filter_map(Result::transpose).collect()
+}
+
+fn ends_soon(sealed: &Sealed, name: &SecretName, now: Timestamp) -> Result<Option<Timestamp>, SecretsError> {
+    let until = certificate(sealed, name).map(|leaf| facts(name, leaf)).transpose()?.map(|facts| facts.until);
+    Ok(until.filter(|until| until.0 - now.0 < RENEWED))
+}
+
+fn certificate<'s>(sealed: &'s Sealed, name: &SecretName) -> Option<&'s str> {
+    sealed.record(name)?.stated().certificate.as_deref()
+}
+
+/// Issues a certificate to the node that the name ends in, and seals it with its key in place of the one before.
+///
+/// # Errors
+/// It can't be issued or sealed, or the spec has no such node.
+pub fn put_leaf(
+    sealed: &mut Sealed,
+    ca: &Ca,
+    name: &SecretName,
+    spec: &Spec,
+    recipients: &Recipients,
+    now: Timestamp,
+) -> Result<(), SecretsError> {
+    let node = name.as_str().rsplit('/').next().and_then(|name| name.parse::<NodeName>().ok());
+    let node = node.and_then(|node| spec.nodes().get(&node));
+    let node = node.ok_or_else(|| SecretsError::Certificate {
+        what: name.to_string(),
+        why: "the cluster file has no such node".to_owned(),
+    })?;
+    let leaf = ca.issue(&node.name, &spec.cluster().domain, node.core, now)?;
+    let head = format!("# {MARK}: what is changed here, the next apply undoes.\n");
+    let text = format!("{head}{}{}", leaf.key.expose_secret(), leaf.certificate);
+    let sum = Some(sha256(&text));
+    let certificate = Some(leaf.certificate);
+    let stated = Stated { name: name.clone(), kind: Kind::Certificate, made: now, certificate, sum };
+    sealed.put(stated, &Secret::from(text), recipients)
+}

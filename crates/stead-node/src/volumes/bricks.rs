@@ -1,0 +1,93 @@
+//! What lies in a brick.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+
+use camino::Utf8Path;
+use stead_plan::volumes::Brick;
+use stead_spec::Bytes;
+
+use crate::place::Place;
+use crate::read::why;
+
+/// Where a brick counts the files that changed while another copy of them wasn't there: an entry each, beside one that
+/// all of them are links to.
+const PENDING: &str = ".glusterfs/indices/xattrop";
+const INTERNAL: &str = ".glusterfs";
+const LINKED: &str = "xattrop-";
+
+/// Of so many of them it is looked whom they accuse.
+const LOOKED_AT: usize = 64;
+
+/// By which a copy says of another that it is behind: three counters of four bytes, of contents, attributes and names. The
+/// name ends in `VOLUME-client-NUMBER`.
+const ACCUSES: &str = "trusted.afr.";
+
+/// A brick; `None` if its folder isn't there, as while its disk isn't.
+pub(super) fn look(place: &Place, folder: &Utf8Path, served: bool) -> Result<Option<Brick>, String> {
+    let at = place.at(folder);
+    let failed = |error: &dyn std::fmt::Display| format!("could not read {folder}: {error}");
+    match std::fs::symlink_metadata(&at) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(&error)),
+        Ok(_) => {}
+    }
+    let names = place.names(folder).map_err(|error| why(&error))?;
+    let pending = place.names(folder.join(PENDING)).map_err(|error| why(&error))?;
+    let pending: Vec<&String> = pending.iter().filter(|name| !name.starts_with(LINKED)).collect();
+    let accuses = pending.iter().take(LOOKED_AT).map(|id| ((*id).clone(), accused(&at, id))).collect();
+    let space = rustix::fs::statvfs(at.as_std_path()).map_err(|error| failed(&error))?;
+    let is_folder = |name: &String| at.join(name).is_dir();
+    Ok(Some(Brick {
+        // What a creation leaves that was cut.
+        empty: match names.as_slice() {
+            [] => true,
+            [one] if one == INTERNAL => place.names(folder.join(INTERNAL)).is_ok_and(|names| names.is_empty()),
+            _ => false,
+        },
+        folders: names.iter().filter(|name| !name.starts_with('.')).filter(|name| is_folder(name)).cloned().collect(),
+        served,
+        pending: pending.len(),
+        accuses,
+        size: Bytes::new(space.f_blocks.saturating_mul(space.f_frsize)),
+        free: Bytes::new(space.f_bavail.saturating_mul(space.f_frsize)),
+    }))
+}
+
+/// Which copies are behind, according to this one. What can't be read accuses nobody.
+fn accused(brick: &Utf8Path, id: &str) -> BTreeSet<usize> {
+    let (Some(first), Some(second)) = (id.get(..2), id.get(2..4)) else { return BTreeSet::new() };
+    let path = brick.join(".glusterfs").join(first).join(second).join(id);
+    let mut names = vec![0; 65_536];
+    let Ok(length) = rustix::fs::llistxattr(path.as_std_path(), &mut names) else { return BTreeSet::new() };
+    let names = names[..length].split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
+    let behind = |name: &&str| {
+        let mut counters = [0; 12];
+        rustix::fs::lgetxattr(path.as_std_path(), *name, &mut counters).is_ok() && counters != [0; 12]
+    };
+    let accusing = names.filter(|name| name.starts_with(ACCUSES)).filter(behind);
+    accusing.filter_map(|name| name.rsplit_once("-client-")?.1.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Node;
+
+    #[test]
+    fn a_brick_is_what_is_in_its_folder() {
+        let node = Node::new();
+        let folder = Utf8Path::new("/srv/bricks/stead_1a/brick");
+        assert_eq!(look(&node.place, folder, false), Ok(None));
+        std::fs::create_dir_all(node.at(folder.as_str())).unwrap();
+        let empty = look(&node.place, folder, false).unwrap().unwrap();
+        assert!(empty.empty && empty.folders.is_empty() && empty.pending == 0 && empty.size > empty.free);
+        for name in ["vm/a.qcow2", ".glusterfs/indices/xattrop/xattrop-1b", ".glusterfs/indices/xattrop/5e2f"] {
+            node.write(&format!("{folder}/{name}"), "");
+        }
+        node.write(&format!("{folder}/file"), "");
+        let used = look(&node.place, folder, true).unwrap().unwrap();
+        assert!(!used.empty && used.served && used.pending == 1, "{used:?}");
+        assert_eq!(used.folders, ["vm".to_owned()].into());
+    }
+}

@@ -1,0 +1,199 @@
+//! The storage daemon of a node: its certificate, how it is started, and what it listens at.
+
+use stead_spec::units::{NodeName, Suite};
+
+use super::layout::{host, members};
+use crate::disks;
+use crate::inventory::{FileState, Mode, Questions};
+use crate::op::{Op, Program};
+use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, Planned, header, state};
+use crate::release;
+use crate::step::{About, Layer, StepId};
+
+pub(super) const UNIT: &str = "glusterd.service";
+const UNIT_FILE: &str = "/etc/systemd/system/glusterd.service";
+const CONFIG: &str = "/etc/glusterfs/glusterd.vol";
+const STATE: &str = "/var/lib/glusterd";
+const SECURE: &str = "/var/lib/glusterd/secure-access";
+
+/// Certificate and key in one file, which both of gluster's paths lead to. It is secret, so it lies in the vault; without
+/// the vault there are no bricks either.
+const KEY: &str = "/var/lib/stead/vault/storage.pem";
+
+/// How long it may take until it answers, in seconds; times the patience.
+const START: u32 = 60;
+
+pub(super) const TLS: &str = "tls";
+pub(super) const STEP: &str = "daemon";
+
+/// What certificates for it are called among those of all engines.
+pub(crate) const PURPOSE: &str = "storage";
+
+/// Bricks get ports from here on, and not Debian's 49152, where libvirt sends machines from node to node.
+const PORTS: (u16, u16) = (24_100, 24_999);
+
+/// The name of a node's certificate, with its key, among the sealed secrets.
+pub(crate) fn secret(node: &NodeName) -> String {
+    format!("tls/{PURPOSE}/{node}")
+}
+
+pub(super) fn questions(out: &mut Questions) {
+    out.files.extend([UNIT_FILE, CONFIG, SECURE, KEY].map(Into::into));
+    for suite in Suite::ALL {
+        out.files.extend(["key", "pem", "ca"].map(|what| path(suite, what).into()));
+    }
+    out.units.insert(UNIT.to_owned());
+}
+
+/// Where gluster looks for its key (`key`), its certificate (`pem`) and those whom it trusts (`ca`).
+fn path(suite: Suite, what: &str) -> String {
+    format!("{}/glusterfs.{what}", release::openssl_folder(suite))
+}
+
+/// Before the daemon starts for the first time: with and without TLS it doesn't talk to itself.
+pub(super) fn tls(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
+    let mut step = plan.draft(TLS, "have a certificate for the storage of the other nodes");
+    if !disks::vault_is_open(plan) {
+        return Err(Hidden::new("its certificate", "the vault, which has it, isn't mounted"));
+    }
+    let leaf = plan.secret(&secret(&plan.node.name));
+    let mark = leaf.to_string();
+    step.file(&Managed { mode: Mode(0o600), secrets: vec![leaf], ..Managed::new(KEY, mark) })?;
+    for what in ["key", "pem"] {
+        let path = path(plan.suite, what);
+        let now = state(plan.seen, &path)?;
+        if !matches!(now, FileState::Link(target) if target == KEY) {
+            step.rests_on(About::File(path.clone().into()))?;
+            step.why(format!("{path} doesn't lead to {KEY}"));
+            step.op(Op::Link { path: path.into(), target: KEY.into() });
+        }
+    }
+    let trusted = plan.trusted(PURPOSE);
+    step.file(&Managed::new(path(plan.suite, "ca"), header("#") + &trusted))?;
+    step.file(&Managed::new(SECURE, header("#") + "# That this file is there has nodes talk by TLS alone.\n"))?;
+    step.after_packages();
+    step.after_step(disks::vault_step(plan.node));
+    plan.add(step);
+    Ok(())
+}
+
+/// `before` is another node: of two that run, the second is restarted after the first, for without most of the others a
+/// daemon stops its bricks.
+pub(super) fn daemon(plan: &mut NodePlan<'_, '_>, before: Option<&NodeName>) -> Result<(), Hidden> {
+    if !disks::vault_is_open(plan) {
+        return Err(Hidden::new("its storage daemon", "the vault, which has its certificate, isn't mounted"));
+    }
+    let mut step = plan.draft(STEP, "have the storage daemon run");
+    let mut restart = step.file(&Managed::new(CONFIG, header("#") + &config()))?;
+    let unit = step.file(&Managed::new(UNIT_FILE, header("#") + &unit(plan)))?;
+    if unit {
+        step.run(Program::Systemctl.command().args(["daemon-reload"]));
+    }
+    // Bricks go on meanwhile.
+    restart |= unit || plan.has(&plan.id(TLS));
+    step.service(UNIT, Comes::Running, restart)?;
+    // It has to know its own address as one.
+    disks::network_steps(plan.node).for_each(|before| step.after_step(before));
+    step.after_step(StepId { layer: Layer::Host, node: plan.node.name.clone(), what: "hosts".to_owned() });
+    if let Some(before) = before.filter(|_| plan.seen.storage.knows().is_some()) {
+        step.after_step(step_of(before));
+    }
+    step.after_packages();
+    step.after(TLS);
+    plan.add(step);
+    Ok(())
+}
+
+/// Debian's own, but for the ports (10.3 and 11.1).
+fn config() -> String {
+    let (from, to) = PORTS;
+    format!(
+        "volume management
+    type mgmt/glusterd
+    option working-directory {STATE}
+    option transport-type socket
+    option transport.socket.keepalive-time 10
+    option transport.socket.keepalive-interval 2
+    option transport.socket.read-fail-log off
+    option transport.socket.listen-port 24007
+    option ping-timeout 0
+    option event-threads 1
+    option base-port {from}
+    option max-port {to}
+end-volume
+"
+    )
+}
+
+/// In place of Debian's, which on Debian 12 has to be there before the network is, and on both takes the bricks along when
+/// it stops. It waits for no brick, of which each comes when its disk does.
+///
+/// In the foreground: of a daemon that goes to the background, systemd ends what it started and not what that became, when
+/// it is slow to start (it asks geo-replication's Python a dozen things), and that one keeps the port from all others.
+fn unit(plan: &NodePlan<'_, '_>) -> String {
+    let (vault, key) = (disks::VAULT_UNIT, path(plan.suite, "key"));
+    let seconds = START * u32::from(plan.spec.host().patience.get());
+    format!(
+        "
+[Unit]
+Description=Storage that nodes have in common (GlusterFS)
+Documentation=man:glusterd(8)
+After=network-online.target frr.service {vault}
+# Its certificate is in the vault, which starts it.
+ConditionPathExists={key}
+ConditionPathExists={SECURE}
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+LimitNOFILE=65536
+ExecStart=/usr/sbin/glusterd --no-daemon -p /run/glusterd.pid --log-level INFO
+# It has started once it answers.
+ExecStartPost=/bin/sh -c 'until gluster pool list; do kill -0 $$MAINPID || exit 1; sleep 1; done > /dev/null 2>&1'
+# And, while bricks run, once it knows of the others again, unless one is away: who restarts the next one's before that
+# leaves a third alone, which then stops its bricks.
+ExecStartPost=/bin/sh -c 'pgrep -x glusterfsd > /dev/null || exit 0; for i in 1 2 3 4 5 6 7 8 9 10; do gluster pool list | grep -q Disconnected || exit 0; sleep 1; done'
+KillMode=process
+TimeoutStartSec={seconds}
+TimeoutStopSec=60
+SuccessExitStatus=15
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy={vault}
+"
+    )
+}
+
+/// The step of a node that has its daemon run.
+pub(super) fn step_of(node: &NodeName) -> StepId {
+    StepId { layer: Layer::Volumes, node: node.clone(), what: STEP.to_owned() }
+}
+
+/// One pool of all nodes that have disks.
+pub(super) fn pool(plan: &mut NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> Result<(), Hidden> {
+    let mut step = plan.draft(super::POOL, "have the nodes' storage daemons know each other");
+    let own = super::knows(plan.seen)?.unwrap_or_default();
+    for member in members(plan.spec) {
+        let name = host(&member.name);
+        if member.name == plan.node.name || own.peers.contains_key(&name) {
+            continue;
+        }
+        let other = nodes.iter().find(|other| other.node.name == member.name);
+        let other = other.ok_or_else(|| Hidden::new(format!("{}'s storage", member.name), "the node didn't answer"))?;
+        if super::knows(other.seen)?.is_some_and(|knows| !knows.peers.is_empty()) {
+            let why = format!("{} is in a pool of storage daemons already, without {}", member.name, plan.node.name);
+            let way = "`gluster pool list` there shows whom it knows; `gluster peer detach` takes it out of that pool";
+            plan.refuse(why, way);
+            return Ok(());
+        }
+        step.why(format!("{} doesn't know {name}", plan.node.name));
+        step.run(super::gluster(["peer", "probe", &name]));
+        step.after_step(step_of(&member.name));
+    }
+    step.rests_on(About::Peers)?;
+    step.after(STEP);
+    plan.add(step);
+    Ok(())
+}
