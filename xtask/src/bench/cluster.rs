@@ -55,16 +55,15 @@ impl Cluster {
             lab.display()
         );
         let stead = bench.stead.clone();
+        let mut cluster = Self { stead, lab, file, ssh_config, first_plan: String::new() };
         for node in NODES {
             // The image masks what its packages start. Nobody masks a part of Open vSwitch or GlusterFS otherwise.
             let parts = ["ovsdb-server", "ovs-vswitchd", "ovs-record-hostname", "glusterd"];
-            Program::new("ssh").arg("-F").arg(&ssh_config).args([node, "systemctl", "unmask"]).args(parts).run()?;
+            cluster.on(node, &["systemctl", "unmask"]).args(parts).run()?;
             // Translated, geo-replication's Python takes minutes whenever glusterd starts.
             let gsyncd = "/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd";
-            let divert = ["dpkg-divert", "--local", "--rename", "--add", gsyncd];
-            Program::new("ssh").arg("-F").arg(&ssh_config).arg(node).args(divert).run()?;
+            cluster.on(node, &["dpkg-divert", "--local", "--rename", "--add", gsyncd]).run()?;
         }
-        let mut cluster = Self { stead, lab, file, ssh_config, first_plan: String::new() };
         cluster.make_sheet(&folder.join("sheet"))?;
         cluster.first_plan = cluster.plan_to(&folder.join("first.plan"))?;
         cluster.stead(&["apply", "--yes"]).run()?;

@@ -60,6 +60,8 @@ pub struct Leaf {
 pub struct CertificateFacts {
     /// Its subject: `O=home, CN=stead machines CA 1f2e3d4c`.
     pub subject: String,
+    /// Who has issued it: the subject of a CA.
+    pub issuer: String,
     /// Not valid before.
     pub from: Timestamp,
     /// Not valid after.
@@ -178,25 +180,8 @@ pub fn facts(what: &SecretName, pem: &str) -> Result<CertificateFacts, SecretsEr
     let at = |time: x509_parser::time::ASN1Time| Timestamp(time.timestamp().saturating_mul(1000));
     let validity = certificate.validity();
     let (from, until) = (at(validity.not_before), at(validity.not_after));
-    Ok(CertificateFacts { subject: certificate.subject().to_string(), from, until })
-}
-
-/// Whom a certificate in PEM is about.
-///
-/// # Errors
-/// It is none.
-pub(super) fn subject(what: &SecretName, pem: &str) -> Result<String, SecretsError> {
-    Ok(facts(what, pem)?.subject)
-}
-
-/// Who has issued a certificate in PEM.
-///
-/// # Errors
-/// It is none.
-pub(super) fn issuer(what: &SecretName, pem: &str) -> Result<String, SecretsError> {
-    let bad = |why: &dyn fmt::Display| certificate_error(what.as_str(), why);
-    let (_, pem) = parse_x509_pem(pem.as_bytes()).map_err(|error| bad(&error))?;
-    Ok(pem.parse_x509().map_err(|error| bad(&error))?.issuer().to_string())
+    let (subject, issuer) = (certificate.subject().to_string(), certificate.issuer().to_string());
+    Ok(CertificateFacts { subject, issuer, from, until })
 }
 
 impl Ca {

@@ -8,7 +8,7 @@ use stead_spec::Spec;
 use stead_spec::units::NodeName;
 
 use super::Secret;
-use super::certificates::{Ca, Purpose, facts, issuer, subject};
+use super::certificates::{Ca, CertificateFacts, Purpose, facts};
 use super::error::SecretsError;
 use super::file::{Sealed, Stated};
 use super::name::{Kind, SecretName};
@@ -31,13 +31,10 @@ pub fn missing_leaves(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let authority = purpose.secret();
-    let ca = certificate(sealed, &authority);
-    let ca = subject(&authority, ca.ok_or(SecretsError::NoCa { purpose })?)?;
+    let ca = certificate(sealed, &purpose.secret())?.ok_or(SecretsError::NoCa { purpose })?;
     let mut missing = Vec::new();
     for name in names.iter().filter_map(|name| name.parse::<SecretName>().ok()) {
-        let issued = certificate(sealed, &name).map(|leaf| issuer(&name, leaf)).transpose()?;
-        if issued != Some(ca.clone()) || ends_soon(sealed, &name, now)?.is_some() {
+        if certificate(sealed, &name)?.is_none_or(|leaf| leaf.issuer != ca.subject || ends_soon(&leaf, now)) {
             missing.push(name);
         }
     }
@@ -54,17 +51,21 @@ pub fn ending_leaves(
     now: Timestamp,
 ) -> Result<Vec<(SecretName, Timestamp)>, SecretsError> {
     let names = names.iter().filter_map(|name| name.parse::<SecretName>().ok());
-    let ending = names.map(|name| Ok(ends_soon(sealed, &name, now)?.map(|until| (name, until))));
+    let ending = names.map(|name| {
+        let leaf = certificate(sealed, &name)?.filter(|leaf| ends_soon(leaf, now));
+        Ok(leaf.map(|leaf| (name, leaf.until)))
+    });
     ending.filter_map(Result::transpose).collect()
 }
 
-fn ends_soon(sealed: &Sealed, name: &SecretName, now: Timestamp) -> Result<Option<Timestamp>, SecretsError> {
-    let until = certificate(sealed, name).map(|leaf| facts(name, leaf)).transpose()?.map(|facts| facts.until);
-    Ok(until.filter(|until| until.0 - now.0 < RENEWED))
+fn ends_soon(leaf: &CertificateFacts, now: Timestamp) -> bool {
+    leaf.until.0 - now.0 < RENEWED
 }
 
-fn certificate<'s>(sealed: &'s Sealed, name: &SecretName) -> Option<&'s str> {
-    sealed.record(name)?.stated().certificate.as_deref()
+/// What the certificate of this name says of itself; `None` if there is none.
+fn certificate(sealed: &Sealed, name: &SecretName) -> Result<Option<CertificateFacts>, SecretsError> {
+    let pem = sealed.record(name).and_then(|record| record.stated().certificate.as_deref());
+    pem.map(|pem| facts(name, pem)).transpose()
 }
 
 /// Issues a certificate to the node that the name ends in, and seals it with its key in place of the one before.

@@ -88,8 +88,7 @@ pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Re
     let mut lines: String = disks.iter().map(|data| line(plan, data, &crypttab.text)).collect();
     let left = left_out(plan, disks, &crypttab.text);
     lines.extend(left.iter().map(|(line, _)| format!("{line}\n")));
-    let text = BLOCK.put(&crypttab.text, &lines).map_err(|why| Hidden::new(CRYPTTAB, why))?;
-    let mut changed = step.file(&crypttab.with(text))?;
+    let mut changed = step.file(&crypttab.with_block(BLOCK, &lines)?)?;
     step.file(&letting_go::script())?;
     for data in disks {
         changed |= step.file(&Managed::new(drop_in(data), header("#") + AGAIN + &letting_go::service(data)))?;

@@ -151,11 +151,9 @@ pub(super) fn vault(plan: &mut NodePlan<'_, '_>, disks: &[&DataDisk<'_>]) -> Res
         }
         step.run(Program::Chattr.command().args(["+i", PLACE]));
     }
-    let fstab = plan.users_file(FSTAB)?;
     // Started by its device, as disks are: the boot neither waits for it nor gives it up.
     let line = format!("{device} {PLACE} ext4 noauto,_netdev,noatime,nodev,nosuid,noexec 0 2\n");
-    let text = BLOCK.put(&fstab.text, &line).map_err(|why| Hidden::new(FSTAB, why))?;
-    let mut changed = step.file(&fstab.with(text))?;
+    let mut changed = step.file(&plan.users_file(FSTAB)?.with_block(BLOCK, &line)?)?;
     changed |= step.file(&letting_go::drop_in(UNIT, data))?;
     if changed {
         step.run(Program::Systemctl.command().args(["daemon-reload"]));

@@ -52,9 +52,7 @@ pub(super) fn swap(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     }
     let mut written = false;
     for (path, line) in [(CRYPTTAB, CRYPTTAB_LINE), (FSTAB, FSTAB_LINE)] {
-        let file = plan.users_file(path)?;
-        let text = BLOCK.put(&file.text, line).map_err(|why| Hidden::new(path, why))?;
-        written |= step.file(&file.with(text))?;
+        written |= step.file(&plan.users_file(path)?.with_block(BLOCK, line)?)?;
     }
     if fits && !written {
         return Ok(());

@@ -7,7 +7,9 @@ use stead_spec::Spec;
 use stead_spec::host::Node;
 use stead_spec::units::{NodeName, Sha256, Suite};
 
-use super::{Asked, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, Wishes, diff, lint, order, standing};
+use super::{
+    Asked, Block, Leftover, Note, Plan, Refusal, SCHEMA_VERSION, Unknown, Wishes, diff, lint, order, standing,
+};
 use crate::MARK;
 use crate::host::installs;
 use crate::inventory::{
@@ -350,6 +352,11 @@ impl UsersFile {
     pub(crate) fn with(&self, text: String) -> Managed {
         let written_by = self.written_by.clone().map(|step| (step, self.text.clone()));
         Managed { mode: self.mode, made_from: self.sum.clone(), written_by, ..Managed::new(&self.path, text) }
+    }
+
+    /// The file with a block of these lines, in place of that block if it has it.
+    pub(crate) fn with_block(&self, block: Block<'_>, lines: &str) -> Result<Managed, Hidden> {
+        Ok(self.with(block.put(&self.text, lines).map_err(|why| Hidden::new(&self.path, why))?))
     }
 }
 

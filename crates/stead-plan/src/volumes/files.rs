@@ -111,13 +111,11 @@ pub(super) fn files(plan: &mut NodePlan<'_, '_>, share: &Share<'_>) -> Result<()
         // Nothing can be written there while it isn't mounted.
         step.run(Program::Chattr.command().args(["+i", &place]));
     }
-    let fstab = plan.users_file(FSTAB)?;
     let discard = if share.volume.discard { ",discard" } else { "" };
     let line = format!("{device} {place} xfs noauto,_netdev,noatime,inode64{discard} 0 0\n");
     let title = format!("{name} {group}");
-    let text = Block(&title).put(&fstab.text, &line).map_err(|why| Hidden::new(FSTAB, why))?;
     let unit = mount_unit(&place);
-    let mut changed = step.file(&fstab.with(text))?;
+    let mut changed = step.file(&plan.users_file(FSTAB)?.with_block(Block(&title), &line)?)?;
     changed |= step.file(&disks::mount_drop_in(&unit, &share.data))?;
     if changed {
         step.run(Program::Systemctl.command().args(["daemon-reload"]));

@@ -99,12 +99,9 @@ pub(super) fn mount(
         .collect();
     let servers =
         if others.is_empty() { String::new() } else { format!(",backup-volfile-servers={}", others.join(":")) };
-    let fstab = plan.users_file(FSTAB)?;
     let line = format!("{}:/{} {place} glusterfs noauto,_netdev{servers} 0 0\n", host(&plan.node.name), volume.name);
     let title = format!("volume {}", volume.name);
-    let text = Block(&title).put(&fstab.text, &line).map_err(|why| Hidden::new(FSTAB, why))?;
-    let changed = step.file(&fstab.with(text))?;
-    reload |= changed;
+    reload |= step.file(&plan.users_file(FSTAB)?.with_block(Block(&title), &line)?)?;
     reload |= step.file(&Managed::new(unit_file(&unit), header("#") + &text_of(volume)))?;
     if reload {
         step.run(Program::Systemctl.command().args(["daemon-reload"]));

@@ -6,7 +6,7 @@ use stead_spec::Spec;
 use stead_spec::units::{NodeName, Suite};
 use stead_spec::volumes::{Content, Volume};
 
-use super::facts::{Knows, Replicated};
+use super::facts::{Brick, Knows, Replicated};
 use super::layout::{Share, members, sets};
 use super::{daemon, gluster, options};
 use crate::op::Program;
@@ -45,8 +45,7 @@ pub(super) fn volume(
                 if !is_vacant(plan, brick, members)? {
                     return Ok(());
                 }
-                let own = StepId { layer: Layer::Volumes, node: brick.node.name.clone(), what: brick.step() };
-                step.after_step(own);
+                step.after_step(brick_made(brick));
             }
             step.why("there is none");
             step.run(create(volume, &sets));
@@ -74,9 +73,9 @@ pub(super) fn volume(
         }
         step.run(gluster(["volume", "reset", name, OLD_OPTION]).timeout(TIMEOUT));
     }
-    let other: Vec<&str> = set.keys().map(String::as_str).collect();
-    let other = other.into_iter().filter(|option| !asked.contains_key(*option) && !options::ITS_OWN.contains(option));
-    let other: Vec<String> = other.map(|option| format!("{option} = {}", set[option])).collect();
+    let is_other = |option: &str| !asked.contains_key(option) && !options::ITS_OWN.contains(&option);
+    let other = set.iter().filter(|(option, _)| is_other(option));
+    let other: Vec<String> = other.map(|(option, value)| format!("{option} = {value}")).collect();
     if !other.is_empty() {
         plan.note(format!(
             "volume {name} has options that stead doesn't know: {}; `gluster volume reset {name} OPTION` takes one away",
@@ -136,6 +135,11 @@ pub(super) fn records<'a>(planner: &mut Planner<'a>, volume: &Volume, members: &
     }
 }
 
+/// The step of the leader that makes a volume, or rights it.
+fn made_by(leader: &NodeName, volume: &Volume) -> StepId {
+    StepId { layer: Layer::Volumes, node: leader.clone(), what: step(volume) }
+}
+
 fn record_of(node: &NodeName, volume: &Volume) -> StepId {
     StepId { layer: Layer::Volumes, node: node.clone(), what: format!("record.{}", volume.name) }
 }
@@ -148,7 +152,7 @@ fn record(
     before: Option<StepId>,
 ) -> Result<(), Hidden> {
     let name = volume.name.as_ref();
-    let made = StepId { layer: Layer::Volumes, node: leader.node.name.clone(), what: step(volume) };
+    let made = made_by(&leader.node.name, volume);
     let is_made = leader.seen.storage.knows().is_none_or(|knows| !knows.volumes.contains_key(name)) && plan.has(&made);
     if !is_made && plan.seen.storage.option(name, OLD_OPTION).is_none() {
         return Ok(());
@@ -175,9 +179,8 @@ fn record(
 
 /// The steps of all nodes after which a volume is what it should be.
 pub(super) fn made(volume: &Volume, leader: &NodeName, spec: &Spec) -> Vec<StepId> {
-    let made = StepId { layer: Layer::Volumes, node: leader.clone(), what: step(volume) };
     let records = members(spec).into_iter().map(|node| record_of(&node.name, volume));
-    std::iter::once(made).chain(records).collect()
+    std::iter::once(made_by(leader, volume)).chain(records).collect()
 }
 
 /// Whether a brick can become one of a new volume: there is nothing in it, or it is made in this plan.
@@ -195,11 +198,15 @@ fn is_vacant(plan: &mut NodePlan<'_, '_>, brick: &Share<'_>, members: &[Planned<
             Ok(false)
         }
         None => {
-            let step = StepId { layer: Layer::Volumes, node: node.clone(), what: brick.step() };
             let what = || Hidden::new(format!("the brick on {}", brick.data.id), "it isn't mounted");
-            if plan.has(&step) { Ok(true) } else { Err(what()) }
+            if plan.has(&brick_made(brick)) { Ok(true) } else { Err(what()) }
         }
     }
+}
+
+/// The step that makes a brick.
+fn brick_made(brick: &Share<'_>) -> StepId {
+    StepId { layer: Layer::Volumes, node: brick.node.name.clone(), what: brick.step() }
 }
 
 fn create(volume: &Volume, sets: &[Vec<Share<'_>>]) -> crate::op::Command {
@@ -252,25 +259,22 @@ fn is_same(plan: &mut NodePlan<'_, '_>, volume: &Volume, now: &Replicated, sets:
     true
 }
 
+/// What is seen of a brick, if it is there and could be looked at.
+fn there<'m>(brick: &Share<'_>, members: &[Planned<'m>]) -> Option<&'m Brick> {
+    let member = members.iter().find(|member| member.node.name == brick.node.name)?;
+    member.seen.storage.brick(brick.folder()).ok().flatten()
+}
+
 /// A brick of a volume that has lost all that was in it, as one on a disk that was formatted anew. Started by force, it
 /// would count as a good copy.
 fn made_anew<'a>(bricks: &[Share<'a>], members: &[Planned<'_>]) -> Option<(String, String)> {
-    let is_empty = |brick: &&Share<'a>| {
-        let member = members.iter().find(|member| member.node.name == brick.node.name);
-        member
-            .and_then(|member| member.seen.storage.brick(brick.folder()).ok().flatten())
-            .is_some_and(|there| there.empty)
-    };
+    let is_empty = |brick: &&Share<'a>| there(brick, members).is_some_and(|there| there.empty);
     bricks.iter().find(is_empty).map(|brick| (brick.address(), format!("{}'s {}", brick.node.name, brick.folder())))
 }
 
 /// Which bricks should run and don't.
 fn not_served(bricks: &[Share<'_>], members: &[Planned<'_>]) -> Option<String> {
-    let is_off = |brick: &&Share<'_>| {
-        let member = members.iter().find(|member| member.node.name == brick.node.name);
-        let there = member.and_then(|member| member.seen.storage.brick(brick.folder()).ok().flatten());
-        there.is_some_and(|there| !there.served)
-    };
+    let is_off = |brick: &&Share<'_>| there(brick, members).is_some_and(|there| !there.served);
     let off: Vec<String> = bricks.iter().filter(is_off).map(Share::address).collect();
     if off.is_empty() { None } else { Some(format!("nobody serves {}", off.join(", "))) }
 }

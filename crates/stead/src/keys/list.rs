@@ -92,7 +92,7 @@ fn as_json(record: &Record, recipients: Option<&Recipients>, stale: &[SecretName
     let who = |key: &Fingerprint| recipients.and_then(|recipients| recipients.holder(key)).map(ToString::to_string);
     let keys = record.sealed_for().iter().map(|key| json!({ "fingerprint": key.as_str(), "who": who(key) }));
     let certificate = certificate(record)?.map(|(facts, purpose)| {
-        let CertificateFacts { subject, from, until } = facts;
+        let CertificateFacts { subject, from, until, .. } = facts;
         json!({
             "purpose": purpose.map(Purpose::word),
             "subject": subject,
