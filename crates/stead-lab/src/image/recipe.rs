@@ -200,6 +200,7 @@ const ENGINES: &[&str] = &[
     "nftables",
     "smartmontools",
     "tcpdump",
+    "unattended-upgrades",
     // network
     "conntrackd",
     "dnsmasq",

@@ -2,7 +2,7 @@
 //!
 //! The kernel keeps what was mapped on a disk that is gone, for as long as something stands on it: Debian's unit then finds
 //! the disk open when it comes back, and all that is read there fails. So what is mounted is bound to the disk's unit, goes
-//! with it, and what is left of the mapping is taken away.
+//! with it, and what is left of the mapping is taken away; so it is when the unit is stopped for another reason.
 
 use super::{DataDisk, opening};
 use crate::inventory::Questions;
@@ -12,21 +12,24 @@ use crate::plan::planner::{Managed, header};
 const SCRIPT: &str = "/var/lib/stead/let-go";
 
 const TEXT: &str = r#"
-# let-go NAME: takes the mapping NAME away, and what LVM has on it, if the disk below is gone. What is well, it leaves.
+# let-go NAME [if-lost]: takes the mapping NAME away, and what LVM has on it. Of a disk that is there, what somebody still
+# uses is left; or all, if this is only for one whose disk is gone.
 name=$1
 is_there() { dmsetup info "$name" > /dev/null 2>&1; }
 # What has no disk below it, an earlier try has left.
 below=$(dmsetup deps "$name" 2> /dev/null | sed -n 's/.*(\([0-9]*\), \([0-9]*\)).*/\1:\2/p')
+force=--force
 if [ -n "$below" ] && [ -e "/sys/dev/block/$below" ]; then
-    exit 0
+    [ "$2" != if-lost ] || exit 0
+    force=
 fi
-# The uppermost go first. None of them waits for a disk that answers no more; who still holds one lets go soon.
+# The uppermost go first. By force, none of them waits for a disk that answers no more; who still holds one lets go soon.
 round=0
 while is_there && [ "$round" -lt 30 ]; do
     for above in $(dmsetup ls | sed -n "s/^\($name-[^[:space:]]*\).*/\1/p"); do
-        dmsetup remove --force "$above"
+        dmsetup remove $force "$above"
     done
-    dmsetup remove --force "$name" || sleep 1
+    dmsetup remove $force "$name" || sleep 1
     round=$((round + 1))
 done
 # By these, LVM would take the group for one that it has activated already.
@@ -46,8 +49,9 @@ pub(super) fn script() -> Managed {
 /// What a disk's unit does beside what it does by itself: before it opens the disk, and after it has gone.
 pub(super) fn service(data: &DataDisk<'_>) -> String {
     let let_go = format!("/bin/sh {SCRIPT} {}", data.name);
-    // A disk that can't be opened for what is left is tried again.
-    format!("ExecStartPre={let_go}\nExecStopPost=-{let_go}\n")
+    // A disk that can't be opened for what is left is tried again. What a closed one leaves open, nothing would wake when it
+    // is opened again.
+    format!("ExecStartPre={let_go} if-lost\nExecStopPost=-{let_go}\n")
 }
 
 /// Where what makes a mount go with its disk is said.

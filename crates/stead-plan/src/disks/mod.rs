@@ -10,12 +10,13 @@
 //!
 //! A disk goes through it in this order, and each part is a step that looks at the disk itself:
 //! blank → [`format`] → [`binding`] → [`opening`] → [`vault`] (its volume group) → [`headers`] (backups on other nodes);
-//! and when it is pulled, [`letting_go`].
+//! and when it is pulled, [`letting_go`]; when it fails and gets well, [`failing`].
 
 mod binding;
 pub mod blank;
 pub mod errands;
 mod facts;
+mod failing;
 mod format;
 mod headers;
 mod letting_go;

@@ -12,7 +12,7 @@ use stead_spec::host::Node;
 
 use super::facts::Disk;
 use super::{DataDisk, MEMORY, disk};
-use super::{letting_go, vault};
+use super::{failing, letting_go, vault};
 use crate::inventory::{Activity, Questions};
 use crate::op::Program;
 use crate::plan::Block;
@@ -56,6 +56,7 @@ pub(super) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
     out.folders.insert(RULES_FOLDER.into());
     out.units.insert(ANSWERS.to_owned());
     letting_go::questions(out);
+    failing::questions(out);
     for data in DataDisk::all(spec.cluster().id, node) {
         out.units.insert(unit(&data));
         out.files.insert(drop_in(&data).into());
@@ -105,6 +106,7 @@ pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Re
         step.run(Program::Udevadm.command().args(["control", "--reload"]));
     }
     step.service(ANSWERS, Comes::Running, false)?;
+    failing::watch(&mut step)?;
     step.after_packages();
     plan.add(step);
     Ok(())

@@ -24,7 +24,11 @@ const WATCH: &str = "/var/lib/stead/while-alive";
 const WATCH_TEXT: &str = r#"
 # while-alive FILE...: ends well when one of the processes ends whose numbers are in these files; else, if they aren't all
 # there within two minutes.
-alive() { kill -0 $(cat "$@" 2> /dev/null) 2> /dev/null; }
+alive() {
+    for file; do
+        kill -0 "$(cat "$file" 2> /dev/null)" 2> /dev/null || return 1
+    done
+}
 seconds=0
 until alive "$@"; do
     seconds=$((seconds + 1))

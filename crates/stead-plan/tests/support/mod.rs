@@ -322,7 +322,7 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     node.packages = Known::Is(packages);
     units(node).insert("chrony.service".to_owned(), unit(Enablement::Enabled, Activity::Active));
     units(node).insert("smartmontools.service".to_owned(), unit(Enablement::Masked, Activity::Inactive));
-    for name in ["systemd-networkd", "frr", "openvswitch-switch", "stead-way-back-boot", "stead-firewall"] {
+    for name in ["systemd-networkd", "frr", "openvswitch-switch", "stead-way-back-boot", "stead-firewall", "stead-disks"] {
         units(node).insert(format!("{name}.service"), unit(Enablement::Enabled, Activity::Active));
     }
     for name in ["tangd.socket", "clevis-luks-askpass.path"] {
