@@ -11,6 +11,7 @@ use stead_plan::disks::{Disk, Ends, LUKS, Luks, Signature};
 use stead_plan::generation::{Ancestor, FORMAT, Stamp};
 use stead_plan::inventory::{Activity, Enablement, Inventory, Known, Observation, PackageState, Release, Timestamp};
 use stead_plan::step::StepId;
+use stead_plan::volumes::{Brick, Daemon, Knows, Standing};
 use stead_spec::Bytes;
 
 use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users};
@@ -48,7 +49,7 @@ fn with(key: &str) -> String {
 #[test]
 fn the_inventories_are_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let cases = [beginnings(), changes(), clocks(), drives(), standing(), wishes()].into_iter().flatten();
+    let cases = [beginnings(), changes(), clocks(), drives(), standing(), volumes(), wishes()].into_iter().flatten();
     for case in cases {
         let folder = root.join(case.name);
         for (name, text) in files(&case).unwrap_or_else(|error| panic!("{}: {error}", case.name)) {
@@ -261,6 +262,60 @@ fn drives() -> Vec<Case> {
             node(nodes, "node2").unfinished = Known::Is([step].into());
         }),
         unlock,
+    ]
+}
+
+/// What a node's storage daemon knows.
+fn knows<'n>(inventory: &'n mut Inventory, name: &str) -> &'n mut Knows {
+    match &mut node(inventory, name).storage.daemon {
+        Known::Is(Daemon::Runs(knows)) => knows,
+        other => panic!("{name}'s daemon: {other:?}"),
+    }
+}
+
+/// A node's brick.
+fn brick<'n>(inventory: &'n mut Inventory, name: &str) -> &'n mut Brick {
+    let mut bricks = node(inventory, name).storage.bricks.values_mut();
+    match bricks.next() {
+        Some(Known::Is(Some(brick))) => brick,
+        other => panic!("{name}'s brick: {other:?}"),
+    }
+}
+
+fn volumes() -> Vec<Case> {
+    vec![
+        after("volume-drifted", |nodes| {
+            for name in ["node1", "node2", "node3"] {
+                let options = &mut knows(nodes, name).volumes.get_mut("gv0").unwrap().options;
+                options.insert("network.ping-timeout".to_owned(), "42".to_owned());
+                options.insert("user.note".to_owned(), "mine".to_owned());
+            }
+            brick(nodes, "node2").served = false;
+            node(nodes, "node3").storage.daemon = Known::Is(Daemon::Stopped);
+            units(node(nodes, "node3"))
+                .insert("glusterd.service".into(), unit(Enablement::Enabled, Activity::Inactive));
+        }),
+        after("volume-peers-forgotten", |nodes| {
+            let lost = &mut node(nodes, "node2").storage;
+            lost.written.peers.clear();
+            lost.daemon = Known::Is(Daemon::Stopped);
+            units(node(nodes, "node2"))
+                .insert("glusterd.service".into(), unit(Enablement::Enabled, Activity::Changing));
+            for name in ["node1", "node3"] {
+                knows(nodes, name).peers.get_mut("node2.core").unwrap().standing = Standing::Away;
+            }
+        }),
+        after("volume-brick-made-anew", |nodes| {
+            let brick = brick(nodes, "node2");
+            (brick.empty, brick.served) = (true, false);
+            brick.folders.clear();
+        }),
+        after("volume-of-another-cluster", |nodes| {
+            for name in ["node1", "node2", "node3"] {
+                let options = &mut knows(nodes, name).volumes.get_mut("gv0").unwrap().options;
+                options.insert("user.stead".to_owned(), "5b0e7d4c-2f43-4d57-8e11-9a3c2a6f1f10".to_owned());
+            }
+        }),
     ]
 }
 

@@ -108,6 +108,7 @@ impl Node {
             let there = there.then(|| gluster.brick(&host, folder.as_str(), Bytes::gib(700)));
             (folder.clone(), Known::Is(there))
         };
-        Storage { daemon: Known::Is(daemon), bricks: questions.bricks.iter().map(brick).collect() }
+        let bricks = questions.bricks.iter().map(brick).collect();
+        Storage { daemon: Known::Is(daemon), written: gluster.written(&host), bricks }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use serde::Deserialize;
-use stead_plan::disks::{BlockDevice, Content, Disk};
+use stead_plan::disks::{BlockDevice, Content, Disk, Space};
 use stead_plan::inventory::Known;
 use stead_plan::op::{Command, Program};
 use stead_spec::Bytes;
@@ -13,7 +13,7 @@ use crate::place::Place;
 use crate::read::why;
 
 /// What lsblk is to tell: all of it is known to Debian 12 and 13.
-const COLUMNS: &str = "NAME,TYPE,SIZE,RO,RM,ROTA,TRAN,MODEL,SERIAL,WWN,FSTYPE,LABEL,UUID,MOUNTPOINTS";
+const COLUMNS: &str = "NAME,TYPE,SIZE,RO,RM,ROTA,TRAN,MODEL,SERIAL,WWN,FSTYPE,LABEL,UUID,MOUNTPOINTS,FSSIZE,FSAVAIL";
 
 /// Where udev keeps lasting names.
 const BY_ID: &str = "/dev/disk/by-id";
@@ -80,6 +80,8 @@ struct Line {
     uuid: Option<String>,
     #[serde(default)]
     mountpoints: Vec<Option<String>>,
+    fssize: Option<u64>,
+    fsavail: Option<u64>,
     #[serde(default)]
     children: Vec<Line>,
 }
@@ -118,6 +120,10 @@ impl Line {
             label: self.label,
             uuid: self.uuid,
             mounts: self.mountpoints.into_iter().flatten().collect(),
+            space: self
+                .fssize
+                .zip(self.fsavail)
+                .map(|(size, free)| Space { size: Bytes::new(size), free: Bytes::new(free) }),
             children: self.children.into_iter().map(Self::device).collect(),
         }
     }
@@ -151,6 +157,23 @@ mod tests {
             assert_eq!((&*crypt.kind, crypt.content.as_deref()), ("crypt", Some("LVM2_member")), "{release}");
             let volumes: Vec<_> = crypt.children.iter().map(|volume| (&*volume.name, &*volume.kind)).collect();
             assert_eq!(volumes, [("vg0-swap", "lvm"), ("vg0-files", "lvm")], "{release}");
+        }
+    }
+
+    #[test]
+    fn what_is_mounted_tells_how_full_it_is() {
+        fn find<'d>(devices: &'d [BlockDevice], name: &str) -> Option<&'d BlockDevice> {
+            devices.iter().find_map(|device| {
+                if device.name.ends_with(name) { Some(device) } else { find(&device.children, name) }
+            })
+        }
+        for (release, text) in each("lsblk-volumes.json") {
+            let disks = parse(&text).unwrap();
+            let of = |name| disks.iter().find_map(|disk| find(&disk.children, name)).unwrap().space;
+            let brick = of("-brick").unwrap();
+            assert_eq!(brick.size, Bytes::new(1_325_400_064), "{release}");
+            assert!(brick.filled() > 0 && brick.filled() < 20, "{release}: {brick:?}");
+            assert_eq!(of("-pool-tpool"), None, "{release}");
         }
     }
 

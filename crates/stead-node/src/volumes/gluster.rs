@@ -19,7 +19,7 @@ const REJECTED: &str = "6";
 const STARTED: &str = "1";
 
 /// What the names end in by which stead has nodes know each other.
-const CORE: &str = ".core";
+pub(super) const CORE: &str = ".core";
 
 fn command(words: [&str; 2]) -> Command {
     Program::Gluster.command().args(["--mode=script", "--xml"]).args(words)

@@ -3,6 +3,7 @@
 mod bricks;
 mod gluster;
 mod processes;
+mod written;
 
 use stead_plan::inventory::{Known, Questions};
 use stead_plan::volumes::{Daemon, Storage};
@@ -27,5 +28,5 @@ pub(crate) async fn look(place: &Place, questions: &Questions, runner: &Runner) 
     let brick = |folder: &camino::Utf8PathBuf| {
         (folder.clone(), bricks::look(place, folder, processes.bricks.contains(folder)).into())
     };
-    Storage { daemon, bricks: questions.bricks.iter().map(brick).collect() }
+    Storage { daemon, written: written::look(place), bricks: questions.bricks.iter().map(brick).collect() }
 }

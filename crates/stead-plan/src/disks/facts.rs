@@ -70,8 +70,20 @@ pub struct BlockDevice {
     pub uuid: Option<String>,
     /// Where it is mounted; `[SWAP]` for swap.
     pub mounts: Vec<String>,
+    /// How much fits into the file system that is mounted, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<Space>,
     /// What lies on it.
     pub children: Vec<BlockDevice>,
+}
+
+/// How much fits into a file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Space {
+    /// All of it.
+    pub size: Bytes,
+    /// What of that is free for files.
+    pub free: Bytes,
 }
 
 /// A signature of a file system, a partition table or the like.
@@ -194,6 +206,13 @@ pub struct Used {
     pub data: u8,
     /// With what tells where data is.
     pub metadata: u8,
+}
+
+impl Space {
+    /// How full it is, in percent.
+    pub fn filled(self) -> u64 {
+        (100 - self.free.get().saturating_mul(100).checked_div(self.size.get()).unwrap_or(100)).min(100)
+    }
 }
 
 impl Disk {

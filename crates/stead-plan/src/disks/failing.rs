@@ -5,13 +5,12 @@
 //! forgets what is on it, and looks again when something else happens to it: it may be never.
 
 use crate::inventory::Questions;
-use crate::op::Program;
-use crate::plan::planner::{Comes, Draft, Hidden, Managed, header};
+use crate::plan::planner::{Managed, header};
 
 const SCRIPT: &str = "/var/lib/stead/watch-disks";
 
 /// What watches the file systems on a node's disks.
-const UNIT: &str = "stead-disks.service";
+pub(super) const UNIT: &str = "stead-disks.service";
 const UNIT_FILE: &str = "/etc/systemd/system/stead-disks.service";
 
 /// To look at a place where an XFS is mounted asks no disk, and fails once it has shut itself down; ext4, which the vault
@@ -67,12 +66,7 @@ pub(super) fn questions(out: &mut Questions) {
     out.units.insert(UNIT.to_owned());
 }
 
-/// Has it run, as part of a step.
-pub(super) fn watch(step: &mut Draft<'_>) -> Result<(), Hidden> {
-    let mut changed = step.file(&Managed::new(SCRIPT, header("#") + TEXT))?;
-    if step.file(&Managed::new(UNIT_FILE, header("#") + UNIT_TEXT))? {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-        changed = true;
-    }
-    step.service(UNIT, Comes::Running, changed)
+/// What it is made of.
+pub(super) fn files() -> [Managed; 2] {
+    [Managed::new(SCRIPT, header("#") + TEXT), Managed::new(UNIT_FILE, header("#") + UNIT_TEXT)]
 }

@@ -38,7 +38,8 @@ use crate::release;
 use crate::step::{Layer, StepId};
 
 pub use facts::{
-    BlockDevice, Content, Disk, Ends, HeaderState, LUKS, LogicalVolume, Luks, Pool, Signature, Tang, TangKey, Used,
+    BlockDevice, Content, Disk, Ends, HeaderState, LUKS, LogicalVolume, Luks, Pool, Signature, Space, Tang, TangKey,
+    Used,
 };
 pub use headers::FOLDER as HEADERS;
 pub(crate) use letting_go::{drop_in as mount_drop_in, drop_in_path as mount_drop_in_path};

@@ -95,8 +95,11 @@ pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Re
         changed |= step.file(&Managed::new(drop_in(data), header("#") + AGAIN + &letting_go::service(data)))?;
     }
     let helper = step.file(&Managed::new(HELPER_DROP_IN, header("#") + ONCE))?;
-    changed |= helper;
-    if changed {
+    let mut watch = false;
+    for file in failing::files() {
+        watch |= step.file(&file)?;
+    }
+    if changed || helper || watch {
         step.run(Program::Systemctl.command().args(["daemon-reload"]));
     }
     if helper {
@@ -106,7 +109,7 @@ pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Re
         step.run(Program::Udevadm.command().args(["control", "--reload"]));
     }
     step.service(ANSWERS, Comes::Running, false)?;
-    failing::watch(&mut step)?;
+    step.service(failing::UNIT, Comes::Running, watch)?;
     step.after_packages();
     plan.add(step);
     Ok(())

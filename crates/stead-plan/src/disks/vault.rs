@@ -209,10 +209,11 @@ pub(crate) fn is_open(plan: &NodePlan<'_, '_>) -> bool {
 
 /// Whether a node's vault is mounted.
 pub(crate) fn is_mounted(seen: &NodeInventory) -> bool {
-    seen.disks.get().is_some_and(|disks| disks.iter().any(|disk| mounted_at(&disk.children, PLACE)))
+    seen.disks.get().is_some_and(|disks| disks.iter().any(|disk| mounted_at(&disk.children, PLACE).is_some()))
 }
 
-/// Whether one of these devices, or what lies on it, is mounted there.
-pub(crate) fn mounted_at(devices: &[BlockDevice], place: &str) -> bool {
-    devices.iter().any(|device| device.mounts.iter().any(|mount| mount == place) || mounted_at(&device.children, place))
+/// Which of these devices, or of what lies on them, is mounted there.
+pub(crate) fn mounted_at<'d>(devices: &'d [BlockDevice], place: &str) -> Option<&'d BlockDevice> {
+    let is_there = |device: &BlockDevice| device.mounts.iter().any(|mount| mount == place);
+    devices.iter().find_map(|device| if is_there(device) { Some(device) } else { mounted_at(&device.children, place) })
 }

@@ -193,8 +193,12 @@ fn plain(path: &Utf8Path, wrong: &mut impl FnMut(String)) -> bool {
     plain
 }
 
-/// Whether a file says whose it is: in its first line, or around stead's lines. JSON has no room for it.
+/// Whether a file says whose it is: in its first line, or around stead's lines. JSON has no room for it, nor have an engine's
+/// own records.
 fn marked(write: &Write) -> bool {
+    if write.path.starts_with(volumes::RECORDS) {
+        return true;
+    }
     if write.path.extension() == Some("json") {
         return serde_json::from_str::<serde_json::Value>(&write.text).is_ok();
     }

@@ -10,6 +10,7 @@ use stead_spec::{Bytes, Spec};
 
 use super::host::Asked;
 use super::{Found, Healing, names};
+use crate::disks::{Space, mounted_at};
 use crate::inventory::{Activity, Enablement, NodeInventory};
 use crate::volumes::layout::{Share, host, mount_unit, place, sets};
 use crate::volumes::{Brick, Daemon, Replicated, Standing, mounts};
@@ -37,6 +38,14 @@ pub struct VolumeStatus {
     pub free: Bytes,
 }
 
+impl VolumeStatus {
+    /// Has this much more room.
+    fn takes(&mut self, space: Space) {
+        self.size = Bytes::new(self.size.get() + space.size.get());
+        self.free = Bytes::new(self.free.get() + space.free.get());
+    }
+}
+
 /// From here on it is told that something fills: of what is full, gluster and thin pools make errors that take long to mend.
 const FILLS: u64 = 80;
 /// From here on it is bad.
@@ -57,22 +66,28 @@ fn pools(spec: &Spec, asked: &[Asked<'_>], found: &mut Found) {
             let Some(used) = used else { continue };
             let what = format!("{}'s disk {} ({})", of.node.name, share.data.id, share.volume.name);
             let next = "take snapshots away, or files: what is full there stops all that is on it";
-            fills(found, of, &format!("the thin pool on {what}"), u64::from(used.data), next);
+            fills(found, Some(&of.node.name), &format!("the thin pool on {what}"), u64::from(used.data), next);
             let next = format!(
                 "`lvextend --poolmetadatasize +64M {}/pool` there, as long as its group has room",
                 share.data.name
             );
-            fills(found, of, &format!("the metadata of the thin pool on {what}"), u64::from(used.metadata), &next);
+            fills(
+                found,
+                Some(&of.node.name),
+                &format!("the metadata of the thin pool on {what}"),
+                u64::from(used.metadata),
+                &next,
+            );
         }
     }
 }
 
-fn fills(found: &mut Found, of: &Asked<'_>, what: &str, percent: u64, next: &str) {
+fn fills(found: &mut Found, node: Option<&NodeName>, what: &str, percent: u64, next: &str) {
     let said = format!("{what} is filled to {percent} %");
     if percent >= FULL {
-        found.bad(Some(&of.node.name), said, next);
+        found.bad(node, said, next);
     } else if percent >= FILLS {
-        found.warn(Some(&of.node.name), said, next);
+        found.warn(node, said, next);
     }
 }
 
@@ -142,16 +157,6 @@ fn one(spec: &Spec, volume: &Volume, asked: &[Asked<'_>], found: &mut Found) -> 
     } else {
         local(spec, volume, asked, &mut status, found);
     }
-    if status.size.get() > 0 {
-        let percent = 100 - status.free.get().saturating_mul(100) / status.size.get();
-        let said = format!("volume {} is filled to {percent} %", volume.name);
-        let next = "make room, or give it more disks";
-        if percent >= FULL {
-            found.bad(None, said, next);
-        } else if percent >= FILLS {
-            found.warn(None, said, next);
-        }
-    }
     status
 }
 
@@ -174,6 +179,7 @@ fn replicated(spec: &Spec, volume: &Volume, asked: &[Asked<'_>], status: &mut Vo
     if known.is_some_and(|known| !known.started) {
         found.bad(None, format!("volume {name} is stopped"), "`stead apply` starts it");
     }
+    let mut fullest = 0;
     for set in &sets {
         let mut smallest: Option<&Brick> = None;
         for share in set {
@@ -205,10 +211,13 @@ fn replicated(spec: &Spec, volume: &Volume, asked: &[Asked<'_>], status: &mut Vo
             }
         }
         if let Some(brick) = smallest {
-            status.size = Bytes::new(status.size.get() + brick.size.get());
-            status.free = Bytes::new(status.free.get() + brick.free.get());
+            let space = Space { size: brick.size, free: brick.free };
+            // A file goes to one set, whatever room the others have.
+            fullest = fullest.max(space.filled());
+            status.takes(space);
         }
     }
+    fills(found, None, &format!("volume {name}"), fullest, "make room, or give it more disks");
     torn(asked, volume, known, &sets, found);
     if status.pending > 0 {
         let have = if status.pending == 1 { "has" } else { "have" };
@@ -268,10 +277,20 @@ fn local(spec: &Spec, volume: &Volume, asked: &[Asked<'_>], status: &mut VolumeS
             pools.get(&share.data.name).is_some_and(|pool| pool.volumes.contains_key(share.name()))
         });
         status.exists |= there;
-        let disks = seen.disks.get().into_iter().flatten();
-        if disks.into_iter().any(|disk| crate::disks::mounted_at(&disk.children, &place)) {
+        let mut disks = seen.disks.get().into_iter().flatten();
+        if let Some(files) = disks.find_map(|disk| mounted_at(&disk.children, &place)) {
             status.served += 1;
             status.mounted += 1;
+            let space = files.space.unwrap_or_default();
+            status.takes(space);
+            let what = format!("{}'s files of {}", of.node.name, volume.name);
+            fills(
+                found,
+                Some(&of.node.name),
+                &what,
+                space.filled(),
+                "make room there: what is full on one node doesn't go to another",
+            );
         } else if there && is_open(seen, share) {
             let what = format!("{} isn't mounted on {}", volume.name, of.node.name);
             let next = format!("`systemctl status {}` there says why; `stead apply` mounts it", mount_unit(&place));

@@ -82,7 +82,7 @@ impl About {
                 Some(state) => format!("state {} of {}", state.epoch, state.uuid),
                 None => "absent".to_owned(),
             }),
-            Self::Peers => node.storage.peers(),
+            Self::Peers => Known::Is(node.storage.peers()),
             Self::Volume(name) => node.storage.volume(name),
             Self::Brick(path) => node.storage.brick(path).map_or_else(
                 |why| Known::Unknown(why.to_owned()),

@@ -1,11 +1,13 @@
 //! The storage daemon of a node: its certificate, how it is started, and what it listens at.
 
+use std::collections::BTreeMap;
+
 use stead_spec::units::{NodeName, Suite};
 
 use super::layout::{host, members};
 use crate::disks;
 use crate::inventory::{FileState, Mode, Questions};
-use crate::op::{Op, Program};
+use crate::op::{Op, Program, Write};
 use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, Planned, header, state};
 use crate::release;
 use crate::step::{About, Layer, StepId};
@@ -79,7 +81,11 @@ pub(super) fn tls(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
 
 /// `before` is another node: of two that run, the second is restarted after the first, for without most of the others a
 /// daemon stops its bricks.
-pub(super) fn daemon(plan: &mut NodePlan<'_, '_>, before: Option<&NodeName>) -> Result<(), Hidden> {
+pub(super) fn daemon(
+    plan: &mut NodePlan<'_, '_>,
+    nodes: &[Planned<'_>],
+    before: Option<&NodeName>,
+) -> Result<(), Hidden> {
     if !disks::vault_is_open(plan) {
         return Err(Hidden::new("its storage daemon", "the vault, which has its certificate, isn't mounted"));
     }
@@ -88,6 +94,19 @@ pub(super) fn daemon(plan: &mut NodePlan<'_, '_>, before: Option<&NodeName>) -> 
     let unit = step.file(&Managed::new(UNIT_FILE, header("#") + &unit(plan)))?;
     if unit {
         step.run(Program::Systemctl.command().args(["daemon-reload"]));
+    }
+    for (name, id) in forgotten(plan, nodes) {
+        step.why(format!("{name} is in its pool, and it hasn't written that down: it can't start without"));
+        step.rests_on(About::Peers)?;
+        step.op(Op::Write(Write {
+            path: format!("{}/{id}", super::RECORDS).into(),
+            mode: Mode(0o600),
+            text: format!("uuid={id}\nstate={IN_POOL}\nhostname1={name}\n"),
+            secrets: Vec::new(),
+            checked_by: None,
+            made_from: None,
+        }));
+        restart = true;
     }
     // Bricks go on meanwhile.
     restart |= unit || plan.has(&plan.id(TLS));
@@ -102,6 +121,27 @@ pub(super) fn daemon(plan: &mut NodePlan<'_, '_>, before: Option<&NodeName>) -> 
     step.after(TLS);
     plan.add(step);
     Ok(())
+}
+
+/// gluster's number for a peer that both sides have agreed on (`GD_FRIEND_STATE_BEFRIENDED`).
+const IN_POOL: u8 = 3;
+
+/// Those that know a node, by the UUID that it has, and that it has no file about: their names and UUIDs.
+fn forgotten(plan: &NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> BTreeMap<String, String> {
+    let (me, own) = (host(&plan.node.name), &plan.seen.storage.written);
+    let mut pool = BTreeMap::new();
+    for other in nodes.iter().filter(|other| other.node.name != plan.node.name) {
+        let Some(knows) = other.seen.storage.knows() else { continue };
+        if own.id.is_none() || knows.peers.get(&me).map(|peer| &peer.id) != own.id.as_ref() {
+            continue;
+        }
+        pool.extend(other.seen.storage.written.id.clone().map(|id| (host(&other.node.name), id)));
+        pool.extend(
+            knows.peers.iter().filter(|(name, _)| **name != me).map(|(name, peer)| (name.clone(), peer.id.clone())),
+        );
+    }
+    pool.retain(|name, id| own.peers.get(name) != Some(id));
+    pool
 }
 
 /// Debian's own, but for the ports (10.3 and 11.1).

@@ -13,8 +13,21 @@ use crate::inventory::{Known, sha256};
 pub struct Storage {
     /// What its daemon knows.
     pub daemon: Known<Daemon>,
+    /// What its daemon has written down for its next start.
+    #[serde(default)]
+    pub written: Written,
     /// The bricks that were asked for, by their folders. `None`: it isn't there.
     pub bricks: BTreeMap<Utf8PathBuf, Known<Option<Brick>>>,
+}
+
+/// What a daemon has written down (`/var/lib/glusterd/glusterd.info`, `…/peers`). One that knows volumes and not all nodes of
+/// their bricks doesn't start ("Failed to resolve brick").
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Its own UUID in the pool.
+    pub id: Option<String>,
+    /// Those of the other nodes, by the names that it knows them by, as far as files are whole.
+    pub peers: BTreeMap<String, String>,
 }
 
 /// A node's storage daemon.
@@ -98,7 +111,7 @@ pub struct Brick {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { daemon: Known::Is(Daemon::New), bricks: BTreeMap::new() }
+        Self { daemon: Known::Is(Daemon::New), written: Written::default(), bricks: BTreeMap::new() }
     }
 }
 
@@ -122,9 +135,9 @@ impl Storage {
         known.as_result().map(Option::as_ref)
     }
 
-    /// Whom its daemon knows, in one line.
-    pub(crate) fn peers(&self) -> Known<String> {
-        self.of_daemon(|knows| knows.peers.keys().map(String::as_str).collect::<Vec<_>>().join(" "))
+    /// Whom its daemon has written down, in one line.
+    pub(crate) fn peers(&self) -> String {
+        self.written.peers.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 
     /// What its daemon knows of a volume, in one line.

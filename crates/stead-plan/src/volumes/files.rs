@@ -102,7 +102,7 @@ pub(super) fn files(plan: &mut NodePlan<'_, '_>, share: &Share<'_>) -> Result<()
         // LVM leaves it in the disk's cache, and files that come now must not be taken for what a cut left.
         step.run(Program::Sync.command().args([&device]));
     }
-    let mounted = disks::mounted_at(&seen.children, &place);
+    let mounted = disks::mounted_at(&seen.children, &place).is_some();
     if !mounted {
         if matches!(state(plan.seen, &place)?, FileState::Absent) {
             step.rests_on(About::File(place.clone().into()))?;

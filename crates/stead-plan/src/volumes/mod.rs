@@ -34,7 +34,7 @@ use crate::plan::planner::{Hidden, Planned, Planner};
 use crate::step::Layer;
 use layout::{Share, bricks_on, members};
 
-pub use facts::{Brick, Daemon, Knows, Peer, Replicated, Standing, Storage};
+pub use facts::{Brick, Daemon, Knows, Peer, Replicated, Standing, Storage, Written};
 
 /// A restart of a brick makes its copies heal: with a second node's at the same time, nothing would be writable. The
 /// libraries are of exactly the daemon's version.
@@ -56,6 +56,9 @@ pub(crate) const HELD: Held = Held {
 
 /// Where this layer writes, beside where all do.
 pub(crate) const PLACES: [&str; 3] = ["/srv", "/usr/lib/ssl", "/var/lib/glusterd"];
+
+/// Where the daemon writes its pool down, in files that it takes no comment in.
+pub(crate) const RECORDS: &str = "/var/lib/glusterd/peers";
 
 /// The step that has the daemons know each other.
 const POOL: &str = "pool";
@@ -120,7 +123,7 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
         }
         if is_member(spec, of.node) {
             node.concern("the certificate of its storage", daemon::tls);
-            node.concern("its storage daemon", |node| daemon::daemon(node, before));
+            node.concern("its storage daemon", |node| daemon::daemon(node, &nodes, before));
             before = Some(&of.node.name);
         }
     }

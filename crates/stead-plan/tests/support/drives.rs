@@ -515,6 +515,7 @@ impl Drive {
                 label: None,
                 uuid: None,
                 mounts: Vec::new(),
+                space: None,
                 children: Vec::new(),
             };
             let mut opened = device(header.label.clone(), "crypt");

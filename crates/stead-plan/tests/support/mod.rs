@@ -14,7 +14,7 @@ use stead_plan::inventory::{
 use stead_plan::network::facts::{Errors, Nic, Route};
 use stead_plan::op::{Argument, Command, Op, Program};
 use stead_plan::plan::{Asked, Plan, plan, questions};
-use stead_plan::volumes::{Daemon, Storage};
+use stead_plan::volumes::{Daemon, Storage, Written};
 use stead_spec::units::{Interface, NodeName, Sha256};
 use stead_spec::{Bytes, Spec};
 
@@ -186,6 +186,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         vacated: Known::Is(BTreeMap::new()),
         storage: Storage {
             daemon: Known::Is(Daemon::New),
+            written: Written::default(),
             bricks: questions.bricks.iter().map(|folder| (folder.clone(), Known::Is(None))).collect(),
         },
         disks: Known::Is(
@@ -215,6 +216,7 @@ fn os_disk(number: u8) -> Disk {
         label: None,
         uuid: Some("4a0e7f9e-58c4-4b2d-8c3f-3f1d5c1a7b42".to_owned()),
         mounts: vec!["/".to_owned()],
+        space: None,
         children: Vec::new(),
     };
     Disk {
@@ -322,7 +324,9 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     node.packages = Known::Is(packages);
     units(node).insert("chrony.service".to_owned(), unit(Enablement::Enabled, Activity::Active));
     units(node).insert("smartmontools.service".to_owned(), unit(Enablement::Masked, Activity::Inactive));
-    for name in ["systemd-networkd", "frr", "openvswitch-switch", "stead-way-back-boot", "stead-firewall", "stead-disks"] {
+    for name in
+        ["systemd-networkd", "frr", "openvswitch-switch", "stead-way-back-boot", "stead-firewall", "stead-disks"]
+    {
         units(node).insert(format!("{name}.service"), unit(Enablement::Enabled, Activity::Active));
     }
     for name in ["tangd.socket", "clevis-luks-askpass.path"] {

@@ -47,5 +47,5 @@ pub(super) fn tell_storage(spec: &Spec, name: &NodeName, drives: &Drives, gluste
     let questions = questions(spec, name);
     let bricks: BTreeMap<_, _> = questions.bricks.iter().map(brick).collect();
     let daemon = if questions.units.contains("glusterd.service") { gluster.tell(&host) } else { Daemon::New };
-    Storage { daemon: Known::Is(daemon), bricks }
+    Storage { daemon: Known::Is(daemon), written: gluster.written(&host), bricks }
 }

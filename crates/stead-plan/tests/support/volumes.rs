@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stead_plan::volumes::{Brick, Daemon, Knows, Peer, Replicated, Standing};
+use stead_plan::volumes::{Brick, Daemon, Knows, Peer, Replicated, Standing, Written};
 use stead_spec::Bytes;
 
 /// The daemons of all nodes, which know the same.
@@ -126,7 +126,7 @@ impl Gluster {
         }
         let others = self.members.iter().filter(|member| *member != host);
         let peer =
-            |member: &String| (member.clone(), Peer { id: format!("id of {member}"), standing: Standing::Connected });
+            |member: &String| (member.clone(), Peer { id: format!("id-of-{member}"), standing: Standing::Connected });
         let mut volumes = self.volumes.clone();
         for (_, name) in self.records.iter().filter(|(member, _)| member == host) {
             if let Some(volume) = volumes.get_mut(name) {
@@ -134,6 +134,17 @@ impl Gluster {
             }
         }
         Daemon::Runs(Knows { peers: others.map(peer).collect(), volumes })
+    }
+
+    /// What a node's daemon has written down.
+    pub(crate) fn written(&self, host: &str) -> Written {
+        let id = |member: &String| format!("id-of-{member}");
+        let is_in = self.members.contains(host);
+        let others = self.members.iter().filter(|member| is_in && *member != host);
+        Written {
+            id: is_in.then(|| id(&host.to_owned())),
+            peers: others.map(|member| (member.clone(), id(member))).collect(),
+        }
     }
 
     /// What a node tells of a brick whose file system is mounted.

@@ -1,7 +1,8 @@
-//! Cuts in the middle of what is done to disks: whatever was cut, by whomever, the next applies go on from there, and the
-//! sealed key opens the disk.
+//! Cuts in the middle of what is done to disks and volumes: whatever was cut, by whomever, the next applies go on from
+//! there, and the sealed key opens the disk.
 
 use crate::cluster::{AGENT_GONE, TestCluster, applied, assert_code, comes_up, kill_agent};
+use crate::outages::heals;
 use stead_lab::protocol::PowerAction;
 
 const NODES: [&str; 3] = ["node1", "node2", "node3"];
@@ -35,7 +36,8 @@ impl Cut {
                 let (code, said) = running.ends();
                 assert_ne!(code, Some(0), "it was cut: {said}");
                 // What it ran goes on without it, and is in the way of the same thing until it ends.
-                let gone = r#"! pgrep -f "[c]ryptsetup luks|[c]levis(-| )luks(-| )(un)?bind""#;
+                let gone =
+                    r#"! pgrep -f "[c]ryptsetup luks|[c]levis(-| )luks(-| )(un)?bind|^lvm|^lv|^mkfs|^gluster --mode""#;
                 cluster.within(400, &node, gone);
             }
             Self::Power => {
@@ -121,4 +123,55 @@ fn disks_are_bound_anew_though_the_agent_is_killed() {
 #[test]
 fn disks_are_bound_anew_though_the_power_goes() {
     binding(Cut::Power);
+}
+
+/// Takes all of the layer `volumes` away, as if no node had ever had it: files, daemons, what they know, and the logical
+/// volumes.
+fn without_volumes(cluster: &TestCluster) {
+    let stop = "systemctl disable --now stead-volume-gv0 $(ls /etc/systemd/system | grep ^stead-brick) glusterd; \
+                pkill gluster; while pgrep gluster; do sleep 1; done; true";
+    let take = "umount /srv/bricks/stead_*; lvremove -qqy $(lvs --noheadings -o vg_name)/pool; \
+                rm -rf /var/lib/glusterd/* /run/gluster/* /var/lib/stead/vault/storage.pem /usr/lib/ssl/glusterfs.* \
+                       /etc/ssl/glusterfs.* /etc/systemd/system/glusterd.service; systemctl daemon-reload; sync";
+    for node in NODES {
+        cluster.on(node, stop);
+    }
+    for node in NODES {
+        cluster.on(node, take);
+        assert!(!cluster.works(node, "lvs --noheadings -o lv_name | grep -qv vault"), "{node}");
+    }
+}
+
+/// The points of each row are of steps that follow each other.
+fn volumes(cut: Cut) {
+    let cluster = applied();
+    for points in
+        [&["for the storage of", "lvcreate", "peer probe", "volume create"][..], &["mkfs.xfs", "volume start"]]
+    {
+        without_volumes(&cluster);
+        for point in points {
+            cut.at(&cluster, &["apply", "--yes"], point);
+        }
+        converges(&cluster);
+        heals(&cluster, &NODES);
+        cluster.on("node1", "echo precious > /srv/gv0/vm/file && sync /srv/gv0/vm/file");
+        for node in NODES {
+            assert_eq!(cluster.on(node, "cat /srv/gv0/vm/file"), "precious", "{node}");
+        }
+    }
+}
+
+#[test]
+fn volumes_are_made_though_stead_is_killed() {
+    volumes(Cut::Stead);
+}
+
+#[test]
+fn volumes_are_made_though_the_agent_is_killed() {
+    volumes(Cut::Agent);
+}
+
+#[test]
+fn volumes_are_made_though_the_power_goes() {
+    volumes(Cut::Power);
 }

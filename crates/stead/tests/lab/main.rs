@@ -11,6 +11,7 @@ mod host;
 mod lifecycle;
 mod luks;
 mod network;
+mod outages;
 mod outside;
 mod power;
 mod reach;

@@ -87,6 +87,7 @@ pub(super) fn part(name: &str, content: &str, label: &str, mount: Option<&str>) 
         label: Some(label.to_owned()),
         uuid: None,
         mounts: mount.map(str::to_owned).into_iter().collect(),
+        space: None,
         children: Vec::new(),
     }
 }
