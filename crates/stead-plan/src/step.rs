@@ -119,6 +119,8 @@ pub enum About {
     Header(String),
     /// The other nodes that its storage daemon knows.
     Peers,
+    /// What its storage daemon has written down for its next start.
+    PeersWritten,
     /// A replicated volume.
     Volume(String),
     /// A brick, by its folder.

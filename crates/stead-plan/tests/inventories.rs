@@ -11,7 +11,7 @@ use stead_plan::disks::{Disk, Ends, LUKS, Luks, Signature};
 use stead_plan::generation::{Ancestor, FORMAT, Stamp};
 use stead_plan::inventory::{Activity, Enablement, Inventory, Known, Observation, PackageState, Release, Timestamp};
 use stead_plan::step::StepId;
-use stead_plan::volumes::{Brick, Daemon, Knows, Standing};
+use stead_plan::volumes::{Brick, Daemon, Knows, Standing, Written};
 use stead_spec::Bytes;
 
 use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users};
@@ -283,7 +283,23 @@ fn brick<'n>(inventory: &'n mut Inventory, name: &str) -> &'n mut Brick {
 }
 
 fn volumes() -> Vec<Case> {
+    // Sets of three, of two disks a node; and sets of two and an arbiter, which has a brick for each on one disk.
+    let disks = |number: u8, letters: &[&str]| {
+        let names = letters.iter().map(|letter| format!("\"ata-EXAMPLE_SSD_1TB_S{number}{letter}\""));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let mut several = TOML.to_owned();
+    let mut arbiter = TOML.replace("kind = \"replicated\"", "kind = \"replicated\"\nreplicas = 2");
+    for number in 1..=3 {
+        let (one, two) = (disks(number, &[""]), disks(number, &["", "b"]));
+        several = several.replace(&one, &two);
+        let (two, sign) = if number == 3 { (one.clone(), "\narbiter = true") } else { (two, "") };
+        arbiter = arbiter.replace(&format!("gv0 = [{one}] }}"), &format!("gv0 = [{two}] }}{sign}"));
+    }
+    let of = |name, toml: &str| case(name, toml, fresh(&spec(toml.as_bytes()).0, &TRIXIE));
     vec![
+        of("fresh-several-disks", &several),
+        of("fresh-arbiter", &arbiter),
         after("volume-drifted", |nodes| {
             for name in ["node1", "node2", "node3"] {
                 let options = &mut knows(nodes, name).volumes.get_mut("gv0").unwrap().options;
@@ -301,6 +317,15 @@ fn volumes() -> Vec<Case> {
             lost.daemon = Known::Is(Daemon::Stopped);
             units(node(nodes, "node2"))
                 .insert("glusterd.service".into(), unit(Enablement::Enabled, Activity::Changing));
+            for name in ["node1", "node3"] {
+                knows(nodes, name).peers.get_mut("node2.core").unwrap().standing = Standing::Away;
+            }
+        }),
+        after("volume-daemon-lost", |nodes| {
+            let lost = &mut node(nodes, "node2").storage;
+            (lost.daemon, lost.written) = (Known::Is(Daemon::New), Written::default());
+            units(node(nodes, "node2"))
+                .insert("glusterd.service".into(), unit(Enablement::Enabled, Activity::Inactive));
             for name in ["node1", "node3"] {
                 knows(nodes, name).peers.get_mut("node2.core").unwrap().standing = Standing::Away;
             }

@@ -28,7 +28,7 @@ use scenario::{Planner, Scenario};
 /// How many stories are told unless somebody says it: as many as take some seconds on a slow core.
 const CASES: u64 = 3_000;
 /// The same of the planner itself, whose plans are longer.
-const HOST_CASES: u64 = 500;
+const HOST_CASES: u64 = 300;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())

@@ -1,21 +1,24 @@
 //! What the storage daemon has written down for its next start.
 
-use std::collections::BTreeMap;
-
 use stead_plan::volumes::Written;
 
 use super::STATE;
 use super::gluster::CORE;
 use crate::place::Place;
 
-/// A file that can't be read or is torn tells nothing.
+/// A file that can't be read or is torn tells nothing; nor does one of another name than its UUID, for the daemon reads none
+/// of these.
 pub(super) fn look(place: &Place) -> Written {
     let text = |path: String| place.text(path).unwrap_or_default();
-    let id = value(&text(format!("{STATE}/glusterd.info")), "UUID").map(str::to_owned);
+    let info = text(format!("{STATE}/glusterd.info"));
+    let (id, version) = (value(&info, "UUID"), value(&info, "operating-version"));
     let names = place.names(format!("{STATE}/peers")).unwrap_or_default();
-    let peers =
-        names.iter().filter_map(|name| peer(&text(format!("{STATE}/peers/{name}")))).collect::<BTreeMap<_, _>>();
-    Written { id, peers }
+    let peer = |name: &String| peer(&text(format!("{STATE}/peers/{name}"))).filter(|(_, id)| id == name);
+    Written {
+        id: id.map(str::to_owned),
+        version: version.map(str::to_owned),
+        peers: names.iter().filter_map(peer).collect(),
+    }
 }
 
 /// The name by which stead has nodes know each other, or else the first, and the UUID.
@@ -48,8 +51,13 @@ mod tests {
             tree.write(&format!("{STATE}/peers/1e0969c9-75b2-4677-9503-4f1c1f2d1a45"), &peer);
             // What a power cut may leave.
             tree.write(&format!("{STATE}/peers/7e0969c9-75b2-4677-9503-4f1c1f2d1a45"), "");
+            tree.write(
+                &format!("{STATE}/peers/8e0969c9-75b2-4677-9503-4f1c1f2d1a45.tmp"),
+                &peer.replace("1e09", "8e09"),
+            );
             let written = look(&tree.place);
             assert_eq!(written.id.map(|id| id.len()), Some(36), "{release}");
+            assert_eq!(written.version.as_deref(), Some("100000"), "{release}");
             let node3 = ("node3.core".to_owned(), "1e0969c9-75b2-4677-9503-4f1c1f2d1a45".to_owned());
             assert_eq!(written.peers, [node3].into(), "{release}");
         }

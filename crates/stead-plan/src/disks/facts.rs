@@ -54,7 +54,7 @@ pub struct Disk {
 }
 
 /// Something on a disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockDevice {
     /// The kernel's name.
     pub name: String,

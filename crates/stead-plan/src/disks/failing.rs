@@ -14,36 +14,93 @@ pub(super) const UNIT: &str = "stead-disks.service";
 const UNIT_FILE: &str = "/etc/systemd/system/stead-disks.service";
 
 /// To look at a place where an XFS is mounted asks no disk, and fails once it has shut itself down; ext4, which the vault
-/// has, is read-only then.
+/// has, is read-only then, and has counted errors.
 const TEXT: &str = r#"
-# watch-disks: has a disk opened anew that failed and got well.
-round=0
-while sleep 10; do
-    while read -r device place _ options _; do
-        case "$device $place $options" in
-            /dev/mapper/stead_*-vault\ /var/lib/stead/vault\ ro* | *-vault\ /var/lib/stead/vault\ *emergency_ro*) ;;
-            /dev/mapper/stead_*-brick\ /srv/bricks/* | /dev/mapper/stead_*-files\ /srv/*) [ -d "$place/." ] && continue ;;
-            *) continue ;;
-        esac
-        name=${device#/dev/mapper/}
-        echo "the file system at $place has shut itself down: its disk is opened anew"
-        systemctl restart --no-block "systemd-cryptsetup@${name%%-*}.service"
+# watch-disks: has disks opened anew that failed and got well.
+state=/run/stead-disks
+
+uptime() { cut -d . -f 1 /proc/uptime; }
+
+# again NAME: whether it is time to try NAME once more: at once, 30 seconds later, and then each time after twice as long, up
+# to an hour. An hour without a try, and it is as the first time.
+again() {
+    now=$(uptime) last=0 wait=0
+    [ ! -e "$state/$1" ] || read -r last wait < "$state/$1"
+    [ $((now - last)) -ge "$wait" ] || return 1
+    [ $((now - last)) -lt $((wait + 3600)) ] || wait=0
+    echo "$now $((wait == 0 ? 30 : wait < 1800 ? wait * 2 : 3600))" > "$state/$1"
+}
+
+# late WHAT: whether this has been asked for 90 seconds.
+late() {
+    [ -e "$state/$1.late" ] || uptime > "$state/$1.late"
+    [ $(($(uptime) - $(cat "$state/$1.late"))) -ge 90 ]
+}
+
+# is_bad NAME DEVICE PLACE: what is mounted there has shut itself down; or it isn't mounted, and that had failed.
+is_bad() {
+    options=
+    while read -r _ at _ with _; do
+        [ "$at" != "$3" ] || options=$with
     done < /proc/self/mounts
-    # Once a minute: are disks out of which udev doesn't know any more? It looks at those on which it knows nothing.
-    round=$(((round + 1) % 6))
-    [ "$round" = 0 ] || continue
-    lost=
-    while read -r name device _; do
-        case $name in
-            stead_*) [ -e "/dev/mapper/$name" ] || [ -e "/dev/disk/by-uuid/${device#UUID=}" ] || lost=yes ;;
+    if [ -z "$options" ]; then
+        # It may be on its way.
+        [ -e "$2" ] || return 1
+        [ -e "$state/$1" ] || systemctl --quiet is-failed "$(systemd-escape --path --suffix=mount "$3")" || return 1
+        late "$1.${2##*/}"
+        return
+    fi
+    rm -f "$state/$1.${2##*/}.late"
+    case "$2 $options" in
+        */vault\ ro* | */vault\ *emergency_ro*)
+            [ "$(cat "/sys/fs/ext4/$(basename "$(readlink -f "$2")")/errors_count")" != 0 ]
+            ;;
+        *) ! [ -d "$3/." ] ;;
+    esac
+}
+
+# look NAME UUID=…
+look() {
+    if [ ! -e "/dev/mapper/$1" ]; then
+        # udev doesn't know it any more, or it is out.
+        [ -e "/dev/disk/by-uuid/${2#UUID=}" ] || ! again "$1.lost" || look_for_disks
+        return
+    fi
+    why=
+    while read -r device place _; do
+        case $device in
+            "/dev/$1/"*) ! is_bad "$1" "$device" "$place" || why="what is at $place has failed" ;;
         esac
-    done < /etc/crypttab
-    [ -n "$lost" ] || continue
-    for disk in /sys/block/*/device; do
-        disk=${disk%/device}
+    done < /etc/fstab
+    # Who used what was on it while it failed may have kept it from being closed.
+    if [ "$round" = 0 ]; then
+        case $(systemctl is-active "systemd-cryptsetup@$1.service") in
+            inactive | failed) why="its unit doesn't run" ;;
+        esac
+    fi
+    if [ -n "$why" ] && again "$1"; then
+        echo "$1 is opened anew: $why"
+        systemctl restart --no-block "systemd-cryptsetup@$1.service"
+    fi
+}
+
+# Has udev look again at disks on which it knows nothing.
+look_for_disks() {
+    for disk in /sys/block/sd* /sys/block/nvme* /sys/block/vd* /sys/block/mmcblk?; do
+        [ "$(cat "$disk/removable" 2> /dev/null)" = 0 ] || continue
         udevadm info --query=property "$disk" | grep -q '^ID_FS_TYPE=\|^ID_PART_TABLE_TYPE=' ||
             udevadm trigger --action=change "$disk"
     done
+}
+
+round=0
+while sleep 10; do
+    round=$(((round + 1) % 6))
+    while read -r name device _; do
+        case $name in
+            stead_*) look "$name" "$device" < /dev/null ;;
+        esac
+    done < /etc/crypttab
 done
 "#;
 
@@ -53,6 +110,7 @@ Description=Disks that failed are opened anew when they are well
 
 [Service]
 Type=exec
+RuntimeDirectory=stead-disks
 ExecStart=/bin/sh /var/lib/stead/watch-disks
 Restart=always
 RestartSec=10

@@ -12,30 +12,46 @@ use crate::plan::planner::{Managed, header};
 const SCRIPT: &str = "/var/lib/stead/let-go";
 
 const TEXT: &str = r#"
-# let-go NAME [if-lost]: takes the mapping NAME away, and what LVM has on it. Of a disk that is there, what somebody still
-# uses is left; or all, if this is only for one whose disk is gone.
+# let-go NAME [if-lost]: takes the mapping NAME away, and what LVM has on it: by force if its disk is gone; else if nobody
+# uses any of that, or not at all if this is for disks that are gone.
 name=$1
 is_there() { dmsetup info "$name" > /dev/null 2>&1; }
 # What has no disk below it, an earlier try has left.
-below=$(dmsetup deps "$name" 2> /dev/null | sed -n 's/.*(\([0-9]*\), \([0-9]*\)).*/\1:\2/p')
-force=--force
-if [ -n "$below" ] && [ -e "/sys/dev/block/$below" ]; then
-    [ "$2" != if-lost ] || exit 0
-    force=
-fi
-# The uppermost go first. By force, none of them waits for a disk that answers no more; who still holds one lets go soon.
+is_lost() {
+    below=$(dmsetup deps "$name" 2> /dev/null | sed -n 's/.*(\([0-9]*\), \([0-9]*\)).*/\1:\2/p')
+    [ -z "$below" ] || [ ! -e "/sys/dev/block/$below" ]
+}
+# Something on it is open, and not because of what stands on that.
+is_used() {
+    dmsetup info -c --noheadings --separator ' ' -o name,open,major,minor | while read -r of open major minor; do
+        case $of in "$name"-*) ;; *) continue ;; esac
+        [ "$open" = 0 ] || [ -n "$(ls "/sys/dev/block/$major:$minor/holders")" ] || echo "$of"
+    done | grep -q .
+}
 round=0
 while is_there && [ "$round" -lt 30 ]; do
+    round=$((round + 1))
+    # None waits for a disk that answers no more; who still holds one lets go soon.
+    force=--force
+    if ! is_lost; then
+        [ "$2" != if-lost ] || exit 0
+        force=
+        # All or nothing: what was taken away, nothing would bring back while the rest is open.
+        if is_used; then
+            sleep 1
+            continue
+        fi
+    fi
+    # The uppermost go first.
     for above in $(dmsetup ls | sed -n "s/^\($name-[^[:space:]]*\).*/\1/p"); do
         dmsetup remove $force "$above"
     done
     dmsetup remove $force "$name" || sleep 1
-    round=$((round + 1))
 done
+is_there && exit 1
 # By these, LVM would take the group for one that it has activated already.
 rm -f "/run/lvm/vgs_online/$name" "/run/lvm/pvs_lookup/$name"
 grep -ls "^vg:$name\$" /run/lvm/pvs_online/* | xargs -r rm -f
-! is_there
 "#;
 
 pub(super) fn questions(out: &mut Questions) {
@@ -51,7 +67,7 @@ pub(super) fn service(data: &DataDisk<'_>) -> String {
     let let_go = format!("/bin/sh {SCRIPT} {}", data.name);
     // A disk that can't be opened for what is left is tried again. What a closed one leaves open, nothing would wake when it
     // is opened again.
-    format!("ExecStartPre={let_go} if-lost\nExecStopPost=-{let_go}\n")
+    format!("ExecStartPre={let_go} if-lost\nExecStopPost=-{let_go}\nTimeoutStopSec=120\n")
 }
 
 /// Where what makes a mount go with its disk is said.

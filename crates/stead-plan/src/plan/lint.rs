@@ -196,7 +196,7 @@ fn plain(path: &Utf8Path, wrong: &mut impl FnMut(String)) -> bool {
 /// Whether a file says whose it is: in its first line, or around stead's lines. JSON has no room for it, nor have an engine's
 /// own records.
 fn marked(write: &Write) -> bool {
-    if write.path.starts_with(volumes::RECORDS) {
+    if write.path.starts_with(volumes::STATE) {
         return true;
     }
     if write.path.extension() == Some("json") {

@@ -181,7 +181,7 @@ fn replicated(spec: &Spec, volume: &Volume, asked: &[Asked<'_>], status: &mut Vo
     }
     let mut fullest = 0;
     for set in &sets {
-        let mut smallest: Option<&Brick> = None;
+        let mut fullest_of: Option<&Brick> = None;
         for share in set {
             let Some(seen) = seen(asked, share) else { continue };
             let brick = match seen.storage.brick(share.folder()) {
@@ -206,11 +206,12 @@ fn replicated(spec: &Spec, volume: &Volume, asked: &[Asked<'_>], status: &mut Vo
                 found.bad(Some(&share.node.name), what, "`stead apply` has it served");
             }
             status.pending = status.pending.max(brick.pending);
-            if smallest.is_none_or(|smallest| brick.size < smallest.size) {
-                smallest = Some(brick);
+            // An arbiter's has names only.
+            if !share.is_arbiter() && fullest_of.is_none_or(|other| brick.free < other.free) {
+                fullest_of = Some(brick);
             }
         }
-        if let Some(brick) = smallest {
+        if let Some(brick) = fullest_of {
             let space = Space { size: brick.size, free: brick.free };
             // A file goes to one set, whatever room the others have.
             fullest = fullest.max(space.filled());

@@ -82,7 +82,8 @@ impl About {
                 Some(state) => format!("state {} of {}", state.epoch, state.uuid),
                 None => "absent".to_owned(),
             }),
-            Self::Peers => Known::Is(node.storage.peers()),
+            Self::Peers => node.storage.peers(),
+            Self::PeersWritten => Known::Is(summed(&node.storage.written, |written| format!("{written:?}"))),
             Self::Volume(name) => node.storage.volume(name),
             Self::Brick(path) => node.storage.brick(path).map_or_else(
                 |why| Known::Unknown(why.to_owned()),
@@ -213,6 +214,7 @@ impl fmt::Display for About {
             Self::Pool(name) => write!(f, "the volume group {name}"),
             Self::Header(name) => write!(f, "the header {name}"),
             Self::Peers => f.write_str("whom its storage daemon knows"),
+            Self::PeersWritten => f.write_str("whom its storage daemon has written down"),
             Self::Volume(name) => write!(f, "the volume {name}"),
             Self::Brick(path) => write!(f, "the brick {path}"),
         }

@@ -1,9 +1,11 @@
 //! The storage daemon of a node: its certificate, how it is started, and what it listens at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stead_spec::units::{NodeName, Suite};
+use uuid::Uuid;
 
+use super::STATE;
 use super::layout::{host, members};
 use crate::disks;
 use crate::inventory::{FileState, Mode, Questions};
@@ -15,7 +17,6 @@ use crate::step::{About, Layer, StepId};
 pub(super) const UNIT: &str = "glusterd.service";
 const UNIT_FILE: &str = "/etc/systemd/system/glusterd.service";
 const CONFIG: &str = "/etc/glusterfs/glusterd.vol";
-const STATE: &str = "/var/lib/glusterd";
 const SECURE: &str = "/var/lib/glusterd/secure-access";
 
 /// Certificate and key in one file, which both of gluster's paths lead to. It is secret, so it lies in the vault; without
@@ -95,17 +96,11 @@ pub(super) fn daemon(
     if unit {
         step.run(Program::Systemctl.command().args(["daemon-reload"]));
     }
-    for (name, id) in forgotten(plan, nodes) {
-        step.why(format!("{name} is in its pool, and it hasn't written that down: it can't start without"));
-        step.rests_on(About::Peers)?;
-        step.op(Op::Write(Write {
-            path: format!("{}/{id}", super::RECORDS).into(),
-            mode: Mode(0o600),
-            text: format!("uuid={id}\nstate={IN_POOL}\nhostname1={name}\n"),
-            secrets: Vec::new(),
-            checked_by: None,
-            made_from: None,
-        }));
+    for (path, (who, text)) in forgotten(plan, nodes) {
+        step.why(format!("{path} doesn't say who {who} is any more"));
+        step.rests_on(About::PeersWritten)?;
+        let (path, mode, secrets) = (path.into(), Mode(0o600), Vec::new());
+        step.op(Op::Write(Write { path, mode, text, secrets, checked_by: None, made_from: None }));
         restart = true;
     }
     // Bricks go on meanwhile.
@@ -126,22 +121,34 @@ pub(super) fn daemon(
 /// gluster's number for a peer that both sides have agreed on (`GD_FRIEND_STATE_BEFRIENDED`).
 const IN_POOL: u8 = 3;
 
-/// Those that know a node, by the UUID that it has, and that it has no file about: their names and UUIDs.
-fn forgotten(plan: &NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> BTreeMap<String, String> {
-    let (me, own) = (host(&plan.node.name), &plan.seen.storage.written);
-    let mut pool = BTreeMap::new();
-    for other in nodes.iter().filter(|other| other.node.name != plan.node.name) {
-        let Some(knows) = other.seen.storage.knows() else { continue };
-        if own.id.is_none() || knows.peers.get(&me).map(|peer| &peer.id) != own.id.as_ref() {
-            continue;
-        }
-        pool.extend(other.seen.storage.written.id.clone().map(|id| (host(&other.node.name), id)));
-        pool.extend(
-            knows.peers.iter().filter(|(name, _)| **name != me).map(|(name, peer)| (name.clone(), peer.id.clone())),
-        );
+/// What a daemon that doesn't run has to have written down to be the one that the others know, and to know them, and hasn't:
+/// files, who is meant in each, and their texts. One that has lost who it is would make itself another UUID, which the others reject; one that knows
+/// volumes and not all nodes of their bricks doesn't start.
+fn forgotten(plan: &NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> BTreeMap<String, (String, String)> {
+    let (me, own) = (host(&plan.node.name), &plan.seen.storage);
+    let others: Vec<_> = nodes.iter().filter(|other| other.node.name != plan.node.name).collect();
+    let knowing = others.iter().filter_map(|other| Some((&other.seen.storage.written, other.seen.storage.knows()?)));
+    let knowing: Vec<_> = knowing.filter(|(_, knows)| !knows.peers.is_empty()).collect();
+    let ids: BTreeSet<_> = knowing.iter().map(|(_, knows)| knows.peers.get(&me).map(|peer| &peer.id)).collect();
+    let mut files = BTreeMap::new();
+    // All that know others agree on who it is.
+    let Some(Some(id)) = ids.first().filter(|_| ids.len() == 1 && own.knows().is_none()) else { return files };
+    let version = knowing.iter().find_map(|(written, _)| written.version.as_ref());
+    if let (true, Some(version)) = (own.written.id.as_ref() != Some(*id), version) {
+        let text = format!("UUID={id}\noperating-version={version}\n");
+        files.insert(format!("{STATE}/glusterd.info"), (me.clone(), text));
     }
-    pool.retain(|name, id| own.peers.get(name) != Some(id));
-    pool
+    for member in members(plan.spec).into_iter().filter(|member| member.name != plan.node.name) {
+        let name = host(&member.name);
+        let told = knowing.iter().find_map(|(_, knows)| Some(&knows.peers.get(&name)?.id));
+        let own_word = others.iter().find(|other| other.node.name == member.name);
+        let Some(id) = told.or_else(|| own_word?.seen.storage.written.id.as_ref()) else { continue };
+        if Uuid::parse_str(id).is_ok() && !own.written.peers.values().any(|known| known == id) {
+            let text = format!("uuid={id}\nstate={IN_POOL}\nhostname1={name}\n");
+            files.insert(format!("{STATE}/peers/{id}"), (name, text));
+        }
+    }
+    files
 }
 
 /// Debian's own, but for the ports (10.3 and 11.1).

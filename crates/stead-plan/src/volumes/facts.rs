@@ -26,6 +26,9 @@ pub struct Storage {
 pub struct Written {
     /// Its own UUID in the pool.
     pub id: Option<String>,
+    /// The number of the newest protocol that the pool speaks.
+    #[serde(default)]
+    pub version: Option<String>,
     /// Those of the other nodes, by the names that it knows them by, as far as files are whole.
     pub peers: BTreeMap<String, String>,
 }
@@ -135,9 +138,9 @@ impl Storage {
         known.as_result().map(Option::as_ref)
     }
 
-    /// Whom its daemon has written down, in one line.
-    pub(crate) fn peers(&self) -> String {
-        self.written.peers.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    /// Whom its daemon knows, in one line.
+    pub(crate) fn peers(&self) -> Known<String> {
+        self.of_daemon(|knows| knows.peers.keys().map(String::as_str).collect::<Vec<_>>().join(" "))
     }
 
     /// What its daemon knows of a volume, in one line.

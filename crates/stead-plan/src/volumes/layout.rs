@@ -48,6 +48,11 @@ impl<'a> Share<'a> {
         self.volume.is_shared()
     }
 
+    /// Whether it keeps names only.
+    pub(crate) fn is_arbiter(&self) -> bool {
+        matches!(&self.volume.content, Content::Replicated { arbiters, .. } if arbiters.contains_key(&self.node.name))
+    }
+
     /// The logical volume.
     pub(crate) fn name(&self) -> &'static str {
         if self.is_brick() { "brick" } else { "files" }

@@ -57,8 +57,8 @@ pub(crate) const HELD: Held = Held {
 /// Where this layer writes, beside where all do.
 pub(crate) const PLACES: [&str; 3] = ["/srv", "/usr/lib/ssl", "/var/lib/glusterd"];
 
-/// Where the daemon writes its pool down, in files that it takes no comment in.
-pub(crate) const RECORDS: &str = "/var/lib/glusterd/peers";
+/// What the daemon knows: files that it takes no comment in.
+pub(crate) const STATE: &str = "/var/lib/glusterd";
 
 /// The step that has the daemons know each other.
 const POOL: &str = "pool";

@@ -511,12 +511,7 @@ impl Drive {
                 name,
                 kind: kind.to_owned(),
                 size: disk.size,
-                content: None,
-                label: None,
-                uuid: None,
-                mounts: Vec::new(),
-                space: None,
-                children: Vec::new(),
+                ..BlockDevice::default()
             };
             let mut opened = device(header.label.clone(), "crypt");
             opened.content = pool.map(|_| "LVM2_member".to_owned());

@@ -20,6 +20,12 @@ pub(crate) struct Gluster {
     pub(crate) folders: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// That of a node in the pool, made from its name.
+fn uuid(host: &str) -> String {
+    let number = host.bytes().fold(0, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    format!("{number:08x}-0000-4000-8000-000000000000")
+}
+
 type Ran = Result<(), String>;
 
 impl Gluster {
@@ -125,8 +131,7 @@ impl Gluster {
             return Daemon::Runs(Knows::default());
         }
         let others = self.members.iter().filter(|member| *member != host);
-        let peer =
-            |member: &String| (member.clone(), Peer { id: format!("id-of-{member}"), standing: Standing::Connected });
+        let peer = |member: &String| (member.clone(), Peer { id: uuid(member), standing: Standing::Connected });
         let mut volumes = self.volumes.clone();
         for (_, name) in self.records.iter().filter(|(member, _)| member == host) {
             if let Some(volume) = volumes.get_mut(name) {
@@ -138,12 +143,12 @@ impl Gluster {
 
     /// What a node's daemon has written down.
     pub(crate) fn written(&self, host: &str) -> Written {
-        let id = |member: &String| format!("id-of-{member}");
         let is_in = self.members.contains(host);
         let others = self.members.iter().filter(|member| is_in && *member != host);
         Written {
-            id: is_in.then(|| id(&host.to_owned())),
-            peers: others.map(|member| (member.clone(), id(member))).collect(),
+            id: is_in.then(|| uuid(host)),
+            version: is_in.then(|| "100000".to_owned()),
+            peers: others.map(|member| (member.clone(), uuid(member))).collect(),
         }
     }
 

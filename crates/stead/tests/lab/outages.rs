@@ -9,6 +9,7 @@ use stead_lab::switch::Condition;
 
 use crate::cluster::{TestCluster, applied, assert_code, comes_up, out};
 use crate::support::eventually;
+use crate::thief::tried;
 
 const NODES: [&str; 3] = ["node1", "node2", "node3"];
 
@@ -16,7 +17,7 @@ const NODES: [&str; 3] = ["node1", "node2", "node3"];
 const SERVES: &str = "pgrep -x glusterfsd && timeout 60 stat /srv/gv0/vm";
 
 /// That no file of gv0 has a copy that is behind, by what a node's brick knows.
-const EQUAL: &str = "test $(ls /srv/bricks/stead_*/brick/.glusterfs/indices/xattrop | grep -vc xattrop-) = 0";
+const EQUAL: &str = "test -d /srv/bricks/stead_*/brick/.glusterfs/indices/xattrop && test $(ls /srv/bricks/stead_*/brick/.glusterfs/indices/xattrop | grep -vc xattrop-) = 0";
 
 /// Waits until nodes serve, and their copies are equal.
 pub(crate) fn heals(cluster: &TestCluster, nodes: &[&str]) {
@@ -164,6 +165,7 @@ fn a_node_whose_disks_open_late_gets_what_it_missed() {
         cluster.on(node, "systemctl stop tangd.socket");
     }
     cluster.power_cycle("node3");
+    tried(&cluster, "node3");
     assert!(!cluster.works("node3", "lsblk -rno NAME | grep -q -- -brick"), "nobody opens it");
     let mut writer = Writer::start(&cluster, "node1");
     writer.goes_on();
@@ -187,7 +189,8 @@ fn a_full_volume_is_told_and_goes_on_once_there_is_room() {
     let fill = "cd /srv/gv0/vm; size=1073741824; while [ $size -ge 4096 ]; do \
                 fallocate -l $(($(stat -c %s big 2> /dev/null || echo 0) + size)) big || size=$((size / 2)); done";
     cluster.on("node1", fill);
-    assert!(!cluster.works("node1", "head -c 10M /dev/zero > /srv/gv0/vm/more"), "it is full");
+    // gluster keeps a hundredth free, and looks every few seconds whether that is still so.
+    cluster.within(200, "node1", "! head -c 10M /dev/zero >> /srv/gv0/vm/more");
     let status = cluster.home.stead(&["status"]);
     assert!(out(&status).contains("volume gv0 is filled to"), "{}", out(&status));
     assert_ne!(status.status.code(), Some(0));
@@ -232,14 +235,34 @@ fn a_full_thin_pool_is_told_and_goes_on_once_there_is_room() {
     writer.goes_on();
     // Something else takes all of the pool, as snapshots would that nobody takes away.
     let fill = "vg=$(lvs --noheadings -o vg_name -S lv_name=pool | tr -d \" \"); \
-                lvcreate -qq -y -V 4g -T $vg/pool -n filler && ! dd if=/dev/zero of=/dev/$vg/filler bs=1M oflag=direct 2> /dev/null";
+                lvcreate -qq -y -V 4g -T $vg/pool -n filler && ! dd if=/dev/zero of=/dev/$vg/filler bs=1M count=4000 oflag=direct 2> /dev/null";
     cluster.on("node2", fill);
     writer.goes_on();
     let status = cluster.home.stead(&["status"]);
     assert_code(&status, 2);
-    assert!(out(&status).contains("the thin pool on node2's disk"), "{}", out(&status));
+    assert!(out(&status).contains("✗ the thin pool on node2's disk"), "{}", out(&status));
     cluster.on("node2", "lvremove -qqy $(lvs --noheadings -o vg_name,lv_name --separator / -S lv_name=filler)");
     writer.goes_on();
+    let told = [writer.ends()];
+    heals(&cluster, &NODES);
+    holds(&cluster, &told, &NODES);
+    eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+}
+
+#[test]
+fn a_node_that_has_lost_all_its_daemon_knew_gets_it_from_the_others() {
+    let cluster = applied();
+    let mut writer = Writer::start(&cluster, "node1");
+    writer.goes_on();
+    let id = cluster.on("node3", "grep UUID /var/lib/glusterd/glusterd.info");
+    // As after a new OS disk: the brick is whole, and nobody knows what it is of.
+    cluster.on(
+        "node3",
+        "systemctl stop stead-volume-gv0 'stead-brick-*' glusterd; pkill gluster; rm -rf /var/lib/glusterd/*; sync",
+    );
+    writer.goes_on();
+    cluster.home.applies();
+    assert_eq!(cluster.on("node3", "grep UUID /var/lib/glusterd/glusterd.info"), id, "it is who it was");
     let told = [writer.ends()];
     heals(&cluster, &NODES);
     holds(&cluster, &told, &NODES);

@@ -223,7 +223,7 @@ fn a_node_opens_by_hand_when_no_tang_is_left() {
 }
 
 /// Waits until clevis has tried each closed disk of a node more than once, or none is closed.
-fn tried(lab: &TestLab, node: &str) {
+pub(crate) fn tried(lab: &TestLab, node: &str) {
     let tries = "journalctl -b -o cat -u clevis-luks-askpass.service | grep -c \"Deactivated successfully\"";
     lab.within(600, node, &format!("findmnt -n /var/lib/stead/vault || test $({tries}) -ge 2"));
 }
