@@ -45,7 +45,10 @@ is_bad() {
     done < /proc/self/mounts
     if [ -z "$options" ]; then
         # It may be on its way.
-        [ -e "$2" ] || return 1
+        if [ ! -e "$2" ]; then
+            rm -f "$state/$1.${2##*/}.late"
+            return 1
+        fi
         [ -e "$state/$1" ] || systemctl --quiet is-failed "$(systemd-escape --path --suffix=mount "$3")" || return 1
         late "$1.${2##*/}"
         return
@@ -62,6 +65,7 @@ is_bad() {
 # look NAME UUID=…
 look() {
     if [ ! -e "/dev/mapper/$1" ]; then
+        rm -f "$state/$1".*.late
         # udev doesn't know it any more, or it is out.
         [ -e "/dev/disk/by-uuid/${2#UUID=}" ] || ! again "$1.lost" || look_for_disks
         return

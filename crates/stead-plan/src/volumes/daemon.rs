@@ -122,8 +122,8 @@ pub(super) fn daemon(
 const IN_POOL: u8 = 3;
 
 /// What a daemon that doesn't run has to have written down to be the one that the others know, and to know them, and hasn't:
-/// files, who is meant in each, and their texts. One that has lost who it is would make itself another UUID, which the others reject; one that knows
-/// volumes and not all nodes of their bricks doesn't start.
+/// files, who is meant in each, and their texts. One that has lost who it is would make itself another UUID, which the others
+/// reject; one that knows volumes and not all nodes of their bricks doesn't start.
 fn forgotten(plan: &NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> BTreeMap<String, (String, String)> {
     let (me, own) = (host(&plan.node.name), &plan.seen.storage);
     let others: Vec<_> = nodes.iter().filter(|other| other.node.name != plan.node.name).collect();
