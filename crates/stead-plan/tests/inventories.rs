@@ -282,6 +282,16 @@ fn brick<'n>(inventory: &'n mut Inventory, name: &str) -> &'n mut Brick {
     }
 }
 
+/// A node's storage daemon doesn't run, and the others miss it.
+fn stopped(inventory: &mut Inventory, name: &str, daemon: Daemon, activity: Activity) {
+    let of = node(inventory, name);
+    of.storage.daemon = Known::Is(daemon);
+    units(of).insert("glusterd.service".into(), unit(Enablement::Enabled, activity));
+    for other in ["node1", "node2", "node3"].into_iter().filter(|other| *other != name) {
+        knows(inventory, other).peers.get_mut(&format!("{name}.core")).unwrap().standing = Standing::Away;
+    }
+}
+
 fn volumes() -> Vec<Case> {
     // Sets of three, of two disks a node; and sets of two and an arbiter, which has a brick for each on one disk.
     let disks = |number: u8, letters: &[&str]| {
@@ -312,23 +322,12 @@ fn volumes() -> Vec<Case> {
                 .insert("glusterd.service".into(), unit(Enablement::Enabled, Activity::Inactive));
         }),
         after("volume-peers-forgotten", |nodes| {
-            let lost = &mut node(nodes, "node2").storage;
-            lost.written.peers.clear();
-            lost.daemon = Known::Is(Daemon::Stopped);
-            units(node(nodes, "node2"))
-                .insert("glusterd.service".into(), unit(Enablement::Enabled, Activity::Changing));
-            for name in ["node1", "node3"] {
-                knows(nodes, name).peers.get_mut("node2.core").unwrap().standing = Standing::Away;
-            }
+            node(nodes, "node2").storage.written.peers.clear();
+            stopped(nodes, "node2", Daemon::Stopped, Activity::Changing);
         }),
         after("volume-daemon-lost", |nodes| {
-            let lost = &mut node(nodes, "node2").storage;
-            (lost.daemon, lost.written) = (Known::Is(Daemon::New), Written::default());
-            units(node(nodes, "node2"))
-                .insert("glusterd.service".into(), unit(Enablement::Enabled, Activity::Inactive));
-            for name in ["node1", "node3"] {
-                knows(nodes, name).peers.get_mut("node2.core").unwrap().standing = Standing::Away;
-            }
+            node(nodes, "node2").storage.written = Written::default();
+            stopped(nodes, "node2", Daemon::New, Activity::Inactive);
         }),
         after("volume-brick-made-anew", |nodes| {
             let brick = brick(nodes, "node2");

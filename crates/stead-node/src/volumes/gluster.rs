@@ -19,7 +19,13 @@ const REJECTED: &str = "6";
 const STARTED: &str = "1";
 
 /// What the names end in by which stead has nodes know each other.
-pub(super) const CORE: &str = ".core";
+const CORE: &str = ".core";
+
+/// Of a peer's names, the one by which stead has nodes know each other, or else the first.
+pub(super) fn name_of<'t>(mut names: impl Iterator<Item = &'t str>) -> Option<&'t str> {
+    let first = names.next()?;
+    if first.ends_with(CORE) { Some(first) } else { names.find(|name| name.ends_with(CORE)).or(Some(first)) }
+}
 
 fn command(words: [&str; 2]) -> Command {
     Program::Gluster.command().args(["--mode=script", "--xml"]).args(words)
@@ -49,9 +55,8 @@ fn peers(text: &str) -> Result<BTreeMap<String, Peer>, String> {
             // On its way into the pool.
             _ => continue,
         };
-        let mut names = peer.descendants().filter(|node| node.has_tag_name("hostname")).filter_map(|node| node.text());
-        let first = word(peer, "hostname");
-        let name = names.find(|name| name.ends_with(CORE)).unwrap_or(first);
+        let names = peer.descendants().filter(|node| node.has_tag_name("hostname")).filter_map(|node| node.text());
+        let name = name_of(names).unwrap_or_default();
         let found = Peer { id: word(peer, "uuid").to_owned(), standing };
         peers.insert(name.to_owned(), found);
     }

@@ -3,7 +3,7 @@
 use stead_plan::volumes::Written;
 
 use super::STATE;
-use super::gluster::CORE;
+use super::gluster::name_of;
 use crate::place::Place;
 
 /// A file that can't be read or is torn tells nothing; nor does one of another name than its UUID, for the daemon reads none
@@ -21,12 +21,11 @@ pub(super) fn look(place: &Place) -> Written {
     }
 }
 
-/// The name by which stead has nodes know each other, or else the first, and the UUID.
+/// Its name and its UUID.
 fn peer(text: &str) -> Option<(String, String)> {
     let names =
-        || text.lines().filter(|line| line.starts_with("hostname")).filter_map(|line| Some(line.split_once('=')?.1));
-    let name = names().find(|name| name.ends_with(CORE)).or_else(|| names().next())?;
-    Some((name.to_owned(), value(text, "uuid")?.to_owned()))
+        text.lines().filter(|line| line.starts_with("hostname")).filter_map(|line| Some(line.split_once('=')?.1));
+    Some((name_of(names)?.to_owned(), value(text, "uuid")?.to_owned()))
 }
 
 fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {

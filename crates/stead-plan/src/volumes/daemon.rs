@@ -126,13 +126,16 @@ const IN_POOL: u8 = 3;
 /// reject; one that knows volumes and not all nodes of their bricks doesn't start.
 fn forgotten(plan: &NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> BTreeMap<String, (String, String)> {
     let (me, own) = (host(&plan.node.name), &plan.seen.storage);
+    let mut files = BTreeMap::new();
+    if own.knows().is_some() {
+        return files;
+    }
     let others: Vec<_> = nodes.iter().filter(|other| other.node.name != plan.node.name).collect();
     let knowing = others.iter().filter_map(|other| Some((&other.seen.storage.written, other.seen.storage.knows()?)));
     let knowing: Vec<_> = knowing.filter(|(_, knows)| !knows.peers.is_empty()).collect();
     let ids: BTreeSet<_> = knowing.iter().map(|(_, knows)| knows.peers.get(&me).map(|peer| &peer.id)).collect();
-    let mut files = BTreeMap::new();
     // All that know others agree on who it is.
-    let Some(Some(id)) = ids.first().filter(|_| ids.len() == 1 && own.knows().is_none()) else { return files };
+    let Some(Some(id)) = ids.first().filter(|_| ids.len() == 1) else { return files };
     let version = knowing.iter().find_map(|(written, _)| written.version.as_ref());
     if let (true, Some(version)) = (own.written.id.as_ref() != Some(*id), version) {
         let text = format!("UUID={id}\noperating-version={version}\n");

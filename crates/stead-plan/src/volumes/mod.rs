@@ -55,7 +55,7 @@ pub(crate) const HELD: Held = Held {
 };
 
 /// Where this layer writes, beside where all do.
-pub(crate) const PLACES: [&str; 3] = ["/srv", "/usr/lib/ssl", "/var/lib/glusterd"];
+pub(crate) const PLACES: [&str; 3] = ["/srv", "/usr/lib/ssl", STATE];
 
 /// What the daemon knows: files that it takes no comment in.
 pub(crate) const STATE: &str = "/var/lib/glusterd";

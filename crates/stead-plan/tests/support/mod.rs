@@ -14,7 +14,7 @@ use stead_plan::inventory::{
 use stead_plan::network::facts::{Errors, Nic, Route};
 use stead_plan::op::{Argument, Command, Op, Program};
 use stead_plan::plan::{Asked, Plan, plan, questions};
-use stead_plan::volumes::{Daemon, Storage, Written};
+use stead_plan::volumes::Storage;
 use stead_spec::units::{Interface, NodeName, Sha256};
 use stead_spec::{Bytes, Spec};
 
@@ -185,9 +185,8 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
         headers: Known::Is(BTreeMap::new()),
         vacated: Known::Is(BTreeMap::new()),
         storage: Storage {
-            daemon: Known::Is(Daemon::New),
-            written: Written::default(),
             bricks: questions.bricks.iter().map(|folder| (folder.clone(), Known::Is(None))).collect(),
+            ..Storage::default()
         },
         disks: Known::Is(
             std::iter::once(os_disk(node.number.get())).chain(blank_drives(spec, name).tell(false)).collect(),

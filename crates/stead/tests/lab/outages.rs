@@ -47,7 +47,9 @@ impl Writer {
         let mut child =
             ssh.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("ssh starts");
         let lines = BufReader::new(child.stdout.take().expect("its output"));
-        Self { node, child, lines, told: String::new() }
+        let mut writer = Self { node, child, lines, told: String::new() };
+        writer.goes_on();
+        writer
     }
 
     /// Waits until some more lines were written.
@@ -79,11 +81,20 @@ fn holds(cluster: &TestCluster, told: &[(&str, String)], nodes: &[&str]) {
     }
 }
 
+/// All nodes serve, their copies are equal, and each has what was told of.
+fn is_whole(cluster: &TestCluster, told: &[(&str, String)]) {
+    heals(cluster, &NODES);
+    holds(cluster, told, &NODES);
+}
+
+fn has_nothing_to_do(cluster: &TestCluster) {
+    eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+}
+
 #[test]
 fn what_was_acknowledged_survives_power_cuts_of_one_node_and_of_all() {
     let cluster = applied();
-    let mut writers = NODES.map(|node| Writer::start(&cluster, node));
-    writers.iter_mut().for_each(Writer::goes_on);
+    let writers = NODES.map(|node| Writer::start(&cluster, node));
     // One goes; the others go on without it, and it gets what it missed.
     cluster.power_of(&["node3"], PowerAction::Off);
     let [mut one, mut two, three] = writers;
@@ -94,12 +105,10 @@ fn what_was_acknowledged_survives_power_cuts_of_one_node_and_of_all() {
     holds(&cluster, &told, &["node1", "node2"]);
     cluster.power_of(&["node3"], PowerAction::On);
     cluster.up(&["node3"]);
-    heals(&cluster, &NODES);
-    holds(&cluster, &told, &NODES);
+    is_whole(&cluster, &told);
     // All at once, and one of them stays off.
     cluster.on("node1", "rm /srv/gv0/vm/node*");
-    let mut writers = NODES.map(|node| Writer::start(&cluster, node));
-    writers.iter_mut().for_each(Writer::goes_on);
+    let writers = NODES.map(|node| Writer::start(&cluster, node));
     cluster.power_of(&NODES, PowerAction::Off);
     let told = writers.map(Writer::ends);
     cluster.power_of(&["node1", "node2"], PowerAction::On);
@@ -110,9 +119,8 @@ fn what_was_acknowledged_survives_power_cuts_of_one_node_and_of_all() {
     holds(&cluster, &told, &["node1", "node2"]);
     cluster.power_of(&["node3"], PowerAction::On);
     cluster.up(&["node3"]);
-    heals(&cluster, &NODES);
-    holds(&cluster, &told, &NODES);
-    eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+    is_whole(&cluster, &told);
+    has_nothing_to_do(&cluster);
 }
 
 #[test]
@@ -120,7 +128,6 @@ fn a_pulled_or_failing_disk_is_told_and_comes_back_with_its_brick() {
     let cluster = applied();
     for action in [DiskAction::Pull, DiskAction::Fail] {
         let mut writer = Writer::start(&cluster, "node1");
-        writer.goes_on();
         cluster.disk("node2", "disk1", action);
         writer.goes_on();
         cluster.within(200, "node2", "! pgrep -x glusterfsd");
@@ -132,7 +139,7 @@ fn a_pulled_or_failing_disk_is_told_and_comes_back_with_its_brick() {
         heals(&cluster, &NODES);
         holds(&cluster, &[writer.ends()], &NODES);
         cluster.on("node1", "rm /srv/gv0/vm/node1");
-        eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+        has_nothing_to_do(&cluster);
     }
 }
 
@@ -140,7 +147,6 @@ fn a_pulled_or_failing_disk_is_told_and_comes_back_with_its_brick() {
 fn switches_and_cables_may_go_while_files_are_written() {
     let cluster = applied();
     let mut writers = NODES.map(|node| Writer::start(&cluster, node));
-    writers.iter_mut().for_each(Writer::goes_on);
     for switch in 1..=3 {
         cluster.ask(Request::Switch { switch, condition: Condition::Off });
         cluster.until("node1", &format!("! ping -c 1 -W 1 10.10.{switch}.2"));
@@ -154,8 +160,7 @@ fn switches_and_cables_may_go_while_files_are_written() {
         cluster.until("node1", &format!("ping -c 1 -W 1 10.10.{switch}.2"));
     }
     let told = writers.map(Writer::ends);
-    heals(&cluster, &NODES);
-    holds(&cluster, &told, &NODES);
+    is_whole(&cluster, &told);
 }
 
 #[test]
@@ -168,23 +173,20 @@ fn a_node_whose_disks_open_late_gets_what_it_missed() {
     tried(&cluster, "node3");
     assert!(!cluster.works("node3", "lsblk -rno NAME | grep -q -- -brick"), "nobody opens it");
     let mut writer = Writer::start(&cluster, "node1");
-    writer.goes_on();
     for node in ["node1", "node2"] {
         cluster.on(node, "systemctl start tangd.socket");
     }
     comes_up(&cluster, &["node3"]);
     writer.goes_on();
     let told = [writer.ends()];
-    heals(&cluster, &NODES);
-    holds(&cluster, &told, &NODES);
+    is_whole(&cluster, &told);
     assert!(cluster.on("node3", "cat /srv/bricks/stead_*/brick/vm/node1").contains(told[0].1.trim()), "its own copy");
 }
 
 #[test]
 fn a_full_volume_is_told_and_goes_on_once_there_is_room() {
     let cluster = applied();
-    let mut writer = Writer::start(&cluster, "node1");
-    writer.goes_on();
+    let writer = Writer::start(&cluster, "node1");
     // A file that takes all that is left of it, down to a few KiB.
     let fill = "cd /srv/gv0/vm; size=1073741824; while [ $size -ge 4096 ]; do \
                 fallocate -l $(($(stat -c %s big 2> /dev/null || echo 0) + size)) big || size=$((size / 2)); done";
@@ -199,18 +201,15 @@ fn a_full_volume_is_told_and_goes_on_once_there_is_room() {
     let told = [writer.ends()];
     holds(&cluster, &told, &NODES);
     cluster.on("node1", "rm /srv/gv0/vm/node1");
-    let mut writer = Writer::start(&cluster, "node1");
-    writer.goes_on();
+    let writer = Writer::start(&cluster, "node1");
     let told = [writer.ends()];
-    heals(&cluster, &NODES);
-    holds(&cluster, &told, &NODES);
+    is_whole(&cluster, &told);
 }
 
 #[test]
 fn daemons_and_packages_are_restarted_node_by_node_while_files_are_written() {
     let cluster = applied();
     let mut writers = NODES.map(|node| Writer::start(&cluster, node));
-    writers.iter_mut().for_each(Writer::goes_on);
     for node in NODES {
         cluster.on(node, "systemctl restart glusterd");
         heals(&cluster, &NODES);
@@ -223,16 +222,14 @@ fn daemons_and_packages_are_restarted_node_by_node_while_files_are_written() {
         writers.iter_mut().for_each(Writer::goes_on);
     }
     let told = writers.map(Writer::ends);
-    heals(&cluster, &NODES);
-    holds(&cluster, &told, &NODES);
-    eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+    is_whole(&cluster, &told);
+    has_nothing_to_do(&cluster);
 }
 
 #[test]
 fn a_full_thin_pool_is_told_and_goes_on_once_there_is_room() {
     let cluster = applied();
     let mut writer = Writer::start(&cluster, "node1");
-    writer.goes_on();
     // Something else takes all of the pool, as snapshots would that nobody takes away.
     let fill = "vg=$(lvs --noheadings -o vg_name -S lv_name=pool | tr -d \" \"); \
                 lvcreate -qq -y -V 4g -T $vg/pool -n filler && ! dd if=/dev/zero of=/dev/$vg/filler bs=1M count=4000 oflag=direct 2> /dev/null";
@@ -244,16 +241,14 @@ fn a_full_thin_pool_is_told_and_goes_on_once_there_is_room() {
     cluster.on("node2", "lvremove -qqy $(lvs --noheadings -o vg_name,lv_name --separator / -S lv_name=filler)");
     writer.goes_on();
     let told = [writer.ends()];
-    heals(&cluster, &NODES);
-    holds(&cluster, &told, &NODES);
-    eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+    is_whole(&cluster, &told);
+    has_nothing_to_do(&cluster);
 }
 
 #[test]
 fn a_node_that_has_lost_all_its_daemon_knew_gets_it_from_the_others() {
     let cluster = applied();
     let mut writer = Writer::start(&cluster, "node1");
-    writer.goes_on();
     let id = cluster.on("node3", "grep UUID /var/lib/glusterd/glusterd.info");
     // As after a new OS disk: the brick is whole, and nobody knows what it is of.
     cluster.on(
@@ -264,7 +259,6 @@ fn a_node_that_has_lost_all_its_daemon_knew_gets_it_from_the_others() {
     cluster.home.applies();
     assert_eq!(cluster.on("node3", "grep UUID /var/lib/glusterd/glusterd.info"), id, "it is who it was");
     let told = [writer.ends()];
-    heals(&cluster, &NODES);
-    holds(&cluster, &told, &NODES);
-    eventually("nothing is to be done", || cluster.home.planned() == (Vec::new(), 0));
+    is_whole(&cluster, &told);
+    has_nothing_to_do(&cluster);
 }

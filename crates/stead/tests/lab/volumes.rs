@@ -5,7 +5,7 @@ use std::fs;
 
 use stead_lab::protocol::PowerAction;
 
-use crate::cluster::{TestCluster, applied, out};
+use crate::cluster::{applied, out};
 use crate::outages::heals;
 use crate::support::eventually;
 
@@ -19,10 +19,6 @@ pub(crate) const PREPARE: &str = "systemctl unmask glusterd && \
 
 /// Where a node's brick of gv0 is.
 const IN_BRICK: &str = "/srv/bricks/stead_*/brick";
-
-fn name_of(cluster: &TestCluster, node: &str, bay: &str) -> String {
-    cluster.device(node, bay).rsplit('/').next().expect("a name").to_owned()
-}
 
 #[test]
 fn what_people_do_to_volumes_is_righted() {
@@ -79,7 +75,7 @@ fn what_people_do_to_volumes_is_righted() {
 fn three_volumes_come_of_three_disks_a_node() {
     let cluster = applied();
     for node in NODES {
-        let [first, second, third] = ["disk1", "disk2", "disk3"].map(|bay| name_of(&cluster, node, bay));
+        let [first, second, third] = ["disk1", "disk2", "disk3"].map(|bay| cluster.disk_name(node, bay));
         let line = format!("disks = {{ gv0 = [\"{first}\"] }}");
         let more = format!("disks = {{ gv0 = [\"{first}\"], gv1 = [\"{second}\"], bmv0 = [\"{third}\"] }}");
         cluster.home.edit(&line, &more);
