@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::AddAssign;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -46,25 +47,37 @@ pub(crate) enum Verdict {
 
 /// The tests of one run of nextest, by name, in the order of the file.
 #[derive(Debug, Default)]
-pub(crate) struct Results(Vec<(String, Verdict)>);
+pub(crate) struct Results(Vec<Test>);
+
+#[derive(Debug)]
+struct Test {
+    name: String,
+    verdict: Verdict,
+    took: Duration,
+}
 
 impl Results {
     /// Reads a JUnit file's text.
     pub(crate) fn parse(xml: &str) -> Result<Self> {
         let file: File = quick_xml::de::from_str(xml).context("not a JUnit file as nextest writes it")?;
         let cases = file.suites.into_iter().flat_map(|suite| suite.cases);
-        Ok(Self(cases.map(|case| (case.name.clone(), case.verdict())).collect()))
+        Ok(Self(cases.map(Case::test).collect()))
     }
 
     /// How many came to what.
     pub(crate) fn counts(&self) -> Counts {
-        let count = |wanted| self.0.iter().filter(|(_, verdict)| *verdict == wanted).count();
+        let count = |wanted| self.0.iter().filter(|test| test.verdict == wanted).count();
         Counts { passed: count(Verdict::Passed), failed: count(Verdict::Failed), skipped: count(Verdict::Skipped) }
+    }
+
+    /// How long each took.
+    pub(crate) fn times(&self) -> impl Iterator<Item = (&str, Duration)> {
+        self.0.iter().map(|test| (test.name.as_str(), test.took))
     }
 
     /// Whether the test of this name ran well: a test that isn't there did not.
     pub(crate) fn passed(&self, name: &str) -> bool {
-        self.0.iter().any(|(test, verdict)| test == name && *verdict == Verdict::Passed)
+        self.0.iter().any(|test| test.name == name && test.verdict == Verdict::Passed)
     }
 }
 
@@ -84,6 +97,9 @@ struct Suite {
 struct Case {
     #[serde(rename = "@name")]
     name: String,
+    /// Seconds.
+    #[serde(rename = "@time", default)]
+    time: f64,
     #[serde(default)]
     failure: Vec<IgnoredAny>,
     #[serde(default)]
@@ -93,6 +109,11 @@ struct Case {
 }
 
 impl Case {
+    fn test(self) -> Test {
+        let (verdict, took) = (self.verdict(), Duration::try_from_secs_f64(self.time).unwrap_or_default());
+        Test { name: self.name, verdict, took }
+    }
+
     fn verdict(&self) -> Verdict {
         if !self.failure.is_empty() || !self.error.is_empty() {
             Verdict::Failed
@@ -133,6 +154,7 @@ test result: FAILED. 0 passed; 1 failed</system-out>
         let results = Results::parse(FILE).unwrap();
         assert_eq!(results.counts(), Counts { passed: 1, failed: 2, skipped: 1 });
         assert!(results.passed("power::off"));
+        assert_eq!(results.times().nth(2), Some(("power::on", Duration::from_millis(108))));
         for name in ["power::on", "power::slow", "disk::pull", "no::such"] {
             assert!(!results.passed(name), "{name}");
         }

@@ -65,7 +65,7 @@ fn tiers(workspace: &Workspace, selection: &Selection, report: &mut Report) -> R
     };
 
     if !matches!(selection, Selection::Cases(_)) {
-        report.tier("fast", Some(FAST_BUDGET), |counts| fast(workspace, counts))?;
+        report.tier("fast", Some(FAST_BUDGET), |tier| fast(workspace, tier))?;
     }
     match selection {
         Selection::Fast => Ok(()),
@@ -73,11 +73,11 @@ fn tiers(workspace: &Workspace, selection: &Selection, report: &mut Report) -> R
             bail!("no case of the lab has a name with {}", parts.join(" or "))
         }
         Selection::Gate => {
-            in_lab(workspace, report, Some(LAB_BUDGET), |run, counts| at_once(workspace, run, &wanted, counts))
+            in_lab(workspace, report, Some(LAB_BUDGET), |run, tier| at_once(workspace, run, &wanted, tier))
         }
-        Selection::Cases(_) => in_lab(workspace, report, None, |run, counts| at_once(workspace, run, &wanted, counts)),
+        Selection::Cases(_) => in_lab(workspace, report, None, |run, tier| at_once(workspace, run, &wanted, tier)),
         Selection::All { fresh } => {
-            in_lab(workspace, report, None, |run, counts| one_by_one(workspace, run, &wanted, *fresh, counts))
+            in_lab(workspace, report, None, |run, tier| one_by_one(workspace, run, &wanted, *fresh, tier))
         }
     }
 }
@@ -88,9 +88,9 @@ const FAST_BUDGET: Duration = Duration::from_mins(2);
 /// What is left of the gate's 45 minutes after lint, build and the fast tests.
 const LAB_BUDGET: Duration = Duration::from_mins(40);
 
-fn fast(workspace: &Workspace, counts: &mut Counts) -> Result<()> {
+fn fast(workspace: &Workspace, tier: &mut Tier) -> Result<()> {
     let outcome = nextest::run(workspace, Profile::Fast, None, None)?;
-    *counts += outcome.results.counts();
+    tier.counts += outcome.results.counts();
     if !outcome.well {
         bail!("tests failed");
     }
@@ -102,10 +102,10 @@ fn in_lab(
     workspace: &Workspace,
     report: &mut Report,
     budget: Option<Duration>,
-    work: impl FnOnce(&LabRun, &mut Counts) -> Result<()>,
+    work: impl FnOnce(&LabRun, &mut Tier) -> Result<()>,
 ) -> Result<()> {
     let run = LabRun::start(workspace, &workspace.stead())?;
-    let result = report.tier("lab", budget, |counts| work(&run, counts));
+    let result = report.tier("lab", budget, |tier| work(&run, tier));
     let finished = report.time("lab down", None, || run.finish(result.is_err()));
     match (result, finished) {
         // What failed first is the error; what failed while tidying up is said too.
@@ -114,9 +114,10 @@ fn in_lab(
     }
 }
 
-fn at_once(workspace: &Workspace, run: &LabRun, cases: &[String], counts: &mut Counts) -> Result<()> {
+fn at_once(workspace: &Workspace, run: &LabRun, cases: &[String], tier: &mut Tier) -> Result<()> {
     let outcome = nextest::run(workspace, Profile::Lab, Some(cases), Some((RUN_DIR, run.folder())))?;
-    *counts += outcome.results.counts();
+    tier.counts += outcome.results.counts();
+    tier.cases.extend(outcome.results.times().map(|(case, took)| (case.to_owned(), took)));
     // A case that didn't run is no case that passed, whatever nextest says.
     let missed: Vec<&str> = cases.iter().map(String::as_str).filter(|case| !outcome.results.passed(case)).collect();
     if run.interrupted() {
@@ -131,16 +132,16 @@ fn at_once(workspace: &Workspace, run: &LabRun, cases: &[String], counts: &mut C
     Ok(())
 }
 
-fn one_by_one(workspace: &Workspace, run: &LabRun, cases: &[String], fresh: bool, counts: &mut Counts) -> Result<()> {
+fn one_by_one(workspace: &Workspace, run: &LabRun, cases: &[String], fresh: bool, tier: &mut Tier) -> Result<()> {
     let mut passed = Passed::open(workspace, fresh)?;
     let mut missed = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         if passed.contains(case) {
-            counts.skipped += 1;
+            tier.counts.skipped += 1;
             continue;
         }
         eprintln!("case {} of {}: {case}", number + 1, cases.len());
-        let result = at_once(workspace, run, std::slice::from_ref(case), counts);
+        let result = at_once(workspace, run, std::slice::from_ref(case), tier);
         if run.interrupted() {
             return result.context("stopped; the next run goes on from here");
         }
@@ -150,7 +151,7 @@ fn one_by_one(workspace: &Workspace, run: &LabRun, cases: &[String], fresh: bool
             Err(_) => missed.push(case.as_str()),
         }
     }
-    if counts.skipped > 0 {
+    if tier.counts.skipped > 0 {
         eprintln!("skipped cases passed on this very tree before; --fresh runs them again");
     }
     if !missed.is_empty() {
@@ -164,6 +165,15 @@ fn one_by_one(workspace: &Workspace, run: &LabRun, cases: &[String], fresh: bool
 struct Report {
     rows: Vec<Row>,
     counts: Counts,
+    cases: Vec<(String, Duration)>,
+}
+
+/// What one tier came to.
+#[derive(Default)]
+struct Tier {
+    counts: Counts,
+    /// What each of the lab's cases took.
+    cases: Vec<(String, Duration)>,
 }
 
 struct Row {
@@ -184,15 +194,22 @@ impl Report {
         &mut self,
         name: &'static str,
         budget: Option<Duration>,
-        work: impl FnOnce(&mut Counts) -> Result<()>,
+        work: impl FnOnce(&mut Tier) -> Result<()>,
     ) -> Result<()> {
-        let mut counts = Counts::default();
-        let result = self.time(name, budget, || work(&mut counts));
-        self.counts += counts;
+        let mut tier = Tier::default();
+        let result = self.time(name, budget, || work(&mut tier));
+        self.counts += tier.counts;
+        self.cases.append(&mut tier.cases);
         result
     }
 
     fn print(&self) {
+        println!();
+        let mut cases: Vec<_> = self.cases.iter().collect();
+        cases.sort_by_key(|(_, took)| *took);
+        for (case, took) in cases {
+            println!("{:>8.1} s  {case}", took.as_secs_f64());
+        }
         println!();
         for row in &self.rows {
             println!("{row}");
@@ -225,8 +242,8 @@ mod tests {
     #[test]
     fn a_tier_that_fails_still_counts() {
         let mut report = Report::default();
-        let result = report.tier("fast", None, |counts| {
-            counts.failed += 1;
+        let result = report.tier("fast", None, |tier| {
+            tier.counts.failed += 1;
             bail!("tests failed")
         });
         assert_eq!(format!("{:#}", result.unwrap_err()), "fast: tests failed");

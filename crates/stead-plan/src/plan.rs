@@ -2,6 +2,7 @@
 
 mod block;
 mod diff;
+mod draft;
 mod lint;
 mod order;
 pub(crate) mod planner;

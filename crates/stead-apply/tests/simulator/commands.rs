@@ -274,7 +274,7 @@ impl Node {
 
     fn systemctl(&mut self, words: &[&str], cut: Cut) -> Option<Ended> {
         let (options, plain): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with('-'));
-        if options.iter().any(|option| !["--now", "--no-block", "--quiet", "-q"].contains(option)) {
+        if options.iter().any(|option| !["--now", "--no-block", "--no-reload", "--quiet", "-q"].contains(option)) {
             return None;
         }
         let (verb, units) = plain.split_first()?;
@@ -296,6 +296,11 @@ impl Node {
             // The half of `enable --now` is `enable`.
             let unit = if units[0].contains('.') { units[0].to_owned() } else { format!("{}.service", units[0]) };
             return self.unit(verb, &unit, false);
+        }
+        // These read all units anew at their end.
+        let reloads = ["enable", "disable", "mask", "unmask"].contains(verb) && !options.contains(&"--no-reload");
+        if reloads && cut == Cut::None {
+            self.reload_systemd();
         }
         Some(Ok(()))
     }

@@ -14,7 +14,7 @@ pub(crate) fn command() -> Command {
     let bridge = "--columns=name,ports,fail_mode,rstp_enable,other_config,external_ids";
     let port = "--columns=_uuid,name,tag,trunks,bond_mode,protected,other_config,external_ids,interfaces";
     let interface = "--columns=_uuid,name,type,mac,mtu_request,options,error,link_state";
-    let options = ["--timeout=10", "--format=json", bridge, "list", "Bridge"];
+    let options = ["--format=json", bridge, "list", "Bridge"];
     let rest = ["--", port, "list", "Port", "--", interface, "list", "Interface"];
     Program::OvsVsctl.command().args(options).args(rest)
 }

@@ -89,27 +89,24 @@ pub(super) fn opening(plan: &mut NodePlan<'_, '_>, disks: &[DataDisk<'_>]) -> Re
     let mut lines: String = disks.iter().map(|data| line(plan, data, &crypttab.text)).collect();
     let left = left_out(plan, disks, &crypttab.text);
     lines.extend(left.iter().map(|(line, _)| format!("{line}\n")));
-    let mut changed = step.file(&crypttab.with_block(BLOCK, &lines)?)?;
+    step.unit_file(&crypttab.with_block(BLOCK, &lines)?)?;
     step.file(&letting_go::script())?;
     for data in disks {
-        changed |= step.file(&Managed::new(drop_in(data), header("#") + AGAIN + &letting_go::service(data)))?;
+        step.unit_file(&Managed::new(drop_in(data), header("#") + AGAIN + &letting_go::service(data)))?;
     }
-    let helper = step.file(&Managed::new(HELPER_DROP_IN, header("#") + ONCE))?;
+    let helper = step.unit_file(&Managed::new(HELPER_DROP_IN, header("#") + ONCE))?;
     let mut watch = false;
     for file in failing::files() {
-        watch |= step.file(&file)?;
-    }
-    if changed || helper || watch {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
+        watch |= step.unit_file(&file)?;
     }
     if helper {
-        step.run(Program::Systemctl.command().args(["try-restart", HELPER]));
-    }
-    if step.file(&Managed::new(RULES, header("#") + &rules(disks, &left)))? {
-        step.run(Program::Udevadm.command().args(["control", "--reload"]));
+        step.start(Program::Systemctl.command().args(["try-restart", HELPER]));
     }
     step.service(ANSWERS, Comes::Running, false)?;
     step.service(failing::UNIT, Comes::Running, watch)?;
+    if step.file(&Managed::new(RULES, header("#") + &rules(disks, &left)))? {
+        step.run(Program::Udevadm.command().args(["control", "--reload"]));
+    }
     step.after_packages();
     plan.add(step);
     Ok(())

@@ -36,10 +36,7 @@ pub(super) fn tang(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
          ListenStream=\nListenStream={}:{PORT}\n# It may start before the address is there.\nFreeBind=yes\n",
         plan.node.core
     );
-    let changed = step.file(&Managed::new(DROP_IN, header("#") + &text))?;
-    if changed {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-    }
+    let changed = step.unit_file(&Managed::new(DROP_IN, header("#") + &text))?;
     let comes = if installs(plan.seen, "tang")? { Comes::Masked } else { Comes::Running };
     let rotates = plan.wishes.rotate.contains(&plan.node.name);
     let is = |wanted: fn(&TangKey) -> bool| keys.advertised.values().any(wanted);

@@ -153,17 +153,14 @@ pub(super) fn vault(plan: &mut NodePlan<'_, '_>, disks: &[&DataDisk<'_>]) -> Res
     }
     // Started by its device, as disks are: the boot neither waits for it nor gives it up.
     let line = format!("{device} {PLACE} ext4 noauto,_netdev,noatime,nodev,nosuid,noexec 0 2\n");
-    let mut changed = step.file(&plan.users_file(FSTAB)?.with_block(BLOCK, &line)?)?;
-    changed |= step.file(&letting_go::drop_in(UNIT, data))?;
-    if changed {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-    }
+    step.unit_file(&plan.users_file(FSTAB)?.with_block(BLOCK, &line)?)?;
+    step.unit_file(&letting_go::drop_in(UNIT, data))?;
     if mounted {
         step.own_folder(PLACE, Mode(0o700))?;
     } else {
         step.why("it isn't mounted");
         step.rests_on(About::Unit(UNIT.to_owned()))?;
-        step.run(Program::Systemctl.command().args(["start", UNIT]).timeout(TIMEOUT));
+        step.start(Program::Systemctl.command().args(["start", UNIT]).timeout(TIMEOUT));
         // The file system's own folder now.
         step.op(Op::Folder { path: PLACE.into(), mode: Mode(0o700) });
     }

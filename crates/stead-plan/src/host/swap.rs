@@ -52,14 +52,13 @@ pub(super) fn swap(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     }
     let mut written = false;
     for (path, line) in [(CRYPTTAB, CRYPTTAB_LINE), (FSTAB, FSTAB_LINE)] {
-        written |= step.file(&plan.users_file(path)?.with_block(BLOCK, line)?)?;
+        written |= step.unit_file(&plan.users_file(path)?.with_block(BLOCK, line)?)?;
     }
     if fits && !written {
         return Ok(());
     }
     step.rests_on(About::Unit(SWAP.to_owned()))?;
-    step.run(Program::Systemctl.command().args(["daemon-reload"]));
-    step.run(Program::Systemctl.command().args(["start", SWAP]).timeout(120));
+    step.start(Program::Systemctl.command().args(["start", SWAP]).timeout(120));
     step.after("packages");
     plan.add(step);
     Ok(())

@@ -48,14 +48,16 @@ pub(super) fn time(plan: &mut NodePlan<'_, '_>, place: usize) -> Result<(), Hidd
     let mut step = plan.draft("update-time", format!("install security updates at {at}"));
     step.folder(DROP_IN_FOLDER)?;
     let timer = format!("{}[Timer]\nOnCalendar=\nOnCalendar=*-*-* {at}\nRandomizedDelaySec=0\n", header("#"));
-    let mut restart = step.file(&Managed::new(DROP_IN, timer))?;
+    let timer = Managed::new(DROP_IN, timer);
+    let mut restart = false;
     if unit.enablement == Enablement::Masked {
         plan.note(format!("{TIMER} is masked, so security updates don't install themselves"));
-        restart = false;
+        step.file(&timer)?;
     } else {
+        restart = step.unit_file(&timer)?;
         if unit.enablement == Enablement::Disabled {
             step.why(format!("{TIMER} is disabled"));
-            step.run(Program::Systemctl.command().args(["enable", TIMER]));
+            step.enable(TIMER);
             restart = true;
         }
         if unit.activity != Activity::Active {
@@ -65,8 +67,7 @@ pub(super) fn time(plan: &mut NodePlan<'_, '_>, place: usize) -> Result<(), Hidd
     }
     if restart {
         step.rests_on(About::Unit(TIMER.to_owned()))?;
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-        step.run(Program::Systemctl.command().args(["restart", TIMER]));
+        step.start(Program::Systemctl.command().args(["restart", TIMER]));
     }
     step.after("updates");
     plan.add(step);

@@ -274,7 +274,7 @@ fn on(device: &Device) -> Option<&str> {
 }
 
 fn vsctl(words: &[String]) -> Command {
-    Program::OvsVsctl.command().args([format!("--timeout={OVS_SECONDS}")]).args(words).timeout(OVS_SECONDS + 5)
+    Program::OvsVsctl.command().args(words).timeout(OVS_SECONDS)
 }
 
 /// Waits until those devices are addressed whose cables are in. One that isn't is seen afterwards, and is no failure of

@@ -63,10 +63,7 @@ pub(super) fn firewall(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>) -> Resu
     step.folder(FOLDER)?;
     let checked_by = Some(Program::Nft.command().args(["-c", "-f"]));
     let mut restart = step.file(&Managed { checked_by, ..Managed::new(FILE, text) })?;
-    let unit = step.file(&Managed::new(UNIT_FILE, header("#") + UNIT_TEXT))?;
-    if unit {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-    }
+    let unit = step.unit_file(&Managed::new(UNIT_FILE, header("#") + UNIT_TEXT))?;
     if !restart && now.as_deref().map(str::trim) != Some(table.trim()) {
         step.rests_on(About::Firewall)?;
         step.why(match now {

@@ -54,15 +54,12 @@ pub(super) fn routing(plan: &mut NodePlan<'_, '_>, layout: &Layout<'_>) -> Resul
     let running = plan.seen.routing.as_result().map_err(|why| Hidden::new("FRR's configuration", why))?;
     let mut step = plan.draft("routing", "find the core's ways by OSPF and BFD");
     step.folder(DROP_IN_FOLDER)?;
-    let drop_in = step.file(&Managed::new(DROP_IN, drop_in(plan.spec.host().patience.get().into())))?;
+    step.unit_file(&Managed::new(DROP_IN, drop_in(plan.spec.host().patience.get().into())))?;
     let key = plan.secret(KEY);
     let config = config(plan, layout, &key);
     let mut restart = step.file(&Managed::new(DAEMONS, daemons(plan.spec.host().patience.get().into())))?;
     let file = Managed::new(CONFIG, config.clone());
     restart |= step.file(&Managed { mode: Mode(0o600), secrets: vec![key], ..file })?;
-    if drop_in {
-        step.run(crate::op::Program::Systemctl.command().args(["daemon-reload"]));
-    }
     // A daemon that is to be restarted anyway says what it did before.
     if let Some(running) = running.as_ref().filter(|_| !restart) {
         let differs = differences(&config, &running.running);

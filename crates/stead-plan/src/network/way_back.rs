@@ -1,7 +1,6 @@
 //! The unit that puts files back if a node boots in the middle of a change that nobody has confirmed.
 
 use crate::inventory::{Enablement, Questions};
-use crate::op::Program;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header, look};
 use crate::step::About;
 
@@ -38,14 +37,11 @@ pub(super) fn questions(out: &mut Questions) {
 
 pub(super) fn unit(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let mut step = plan.draft(STEP, "undo an unconfirmed change of networks at boot");
-    let written = step.file(&Managed::new(PATH, header("#") + TEXT))?;
+    let written = step.unit_file(&Managed::new(PATH, header("#") + TEXT))?;
     let is = look(plan.seen, UNIT)?;
-    if written {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-    }
     if written || is.enablement != Enablement::Enabled {
         step.rests_on(About::Unit(UNIT.to_owned()))?;
-        step.run(Program::Systemctl.command().args(["enable", UNIT]));
+        step.enable(UNIT);
     }
     plan.add(step);
     Ok(())

@@ -9,7 +9,7 @@ use super::STATE;
 use super::layout::{host, members};
 use crate::disks;
 use crate::inventory::{FileState, Mode, Questions};
-use crate::op::{Op, Program, Write};
+use crate::op::{Op, Write};
 use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, Planned, header, state};
 use crate::release;
 use crate::step::{About, Layer, StepId};
@@ -92,10 +92,7 @@ pub(super) fn daemon(
     }
     let mut step = plan.draft(STEP, "have the storage daemon run");
     let mut restart = step.file(&Managed::new(CONFIG, header("#") + &config()))?;
-    let unit = step.file(&Managed::new(UNIT_FILE, header("#") + &unit(plan)))?;
-    if unit {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-    }
+    let unit = step.unit_file(&Managed::new(UNIT_FILE, header("#") + &unit(plan)))?;
     for (path, (who, text)) in forgotten(plan, nodes) {
         step.why(format!("{path} doesn't say who {who} is any more"));
         step.rests_on(About::PeersWritten)?;

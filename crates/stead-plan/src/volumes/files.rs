@@ -115,15 +115,12 @@ pub(super) fn files(plan: &mut NodePlan<'_, '_>, share: &Share<'_>) -> Result<()
     let line = format!("{device} {place} xfs noauto,_netdev,noatime,inode64{discard} 0 0\n");
     let title = format!("{name} {group}");
     let unit = mount_unit(&place);
-    let mut changed = step.file(&plan.users_file(FSTAB)?.with_block(Block(&title), &line)?)?;
-    changed |= step.file(&disks::mount_drop_in(&unit, &share.data))?;
-    if changed {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-    }
+    step.unit_file(&plan.users_file(FSTAB)?.with_block(Block(&title), &line)?)?;
+    step.unit_file(&disks::mount_drop_in(&unit, &share.data))?;
     if !mounted {
         step.why("it isn't mounted");
         step.rests_on(About::Unit(unit.clone()))?;
-        step.run(Program::Systemctl.command().args(["start", &unit]).timeout(TIMEOUT));
+        step.start(Program::Systemctl.command().args(["start", &unit]).timeout(TIMEOUT));
     }
     for brick in if share.is_brick() { bricks_on(plan.spec, share) } else { Vec::new() } {
         if !mounted || super::brick(plan.seen, &brick)?.is_none() {

@@ -76,22 +76,24 @@ pub(super) fn mount(
 ) -> Result<(), Hidden> {
     let place = place(volume);
     let mut step = plan.draft(&step(volume), format!("mount {} at {place}", volume.name));
-    let mut reload = false;
-    let (mut enable, mut start) = (Vec::new(), Vec::new());
+    let mut start = Vec::new();
     step.file(&Managed::new(WATCH, header("#") + WATCH_TEXT))?;
     for share in shares.iter().filter(|share| share.volume.name == volume.name) {
         let unit = brick_unit(share);
         let text = header("#") + &brick_text(plan, share);
-        reload |= step.file(&Managed::new(unit_file(&unit), text))?;
+        step.unit_file(&Managed::new(unit_file(&unit), text))?;
         let seen = look(plan.seen, &unit)?;
         if seen.enablement != Enablement::Enabled {
+            step.why(format!("{unit} doesn't start with its disk"));
             step.rests_on(About::Unit(unit.clone()))?;
-            enable.push(unit.clone());
+            step.enable(&unit);
         }
         // One whose disk isn't there waits for it.
         let there =
             bricks_on(plan.spec, share).iter().any(|brick| super::brick(plan.seen, brick).is_ok_and(|it| it.is_some()));
-        if matches!(seen.activity, Activity::Inactive | Activity::Failed) && (there || !enable.is_empty()) {
+        if matches!(seen.activity, Activity::Inactive | Activity::Failed)
+            && (there || seen.enablement != Enablement::Enabled)
+        {
             start.push(unit);
         }
     }
@@ -105,18 +107,11 @@ pub(super) fn mount(
         if others.is_empty() { String::new() } else { format!(",backup-volfile-servers={}", others.join(":")) };
     let line = format!("{}:/{} {place} glusterfs noauto,_netdev{servers} 0 0\n", host(&plan.node.name), volume.name);
     let title = format!("volume {}", volume.name);
-    reload |= step.file(&plan.users_file(FSTAB)?.with_block(Block(&title), &line)?)?;
-    reload |= step.file(&Managed::new(unit_file(&unit), header("#") + &text_of(volume)))?;
-    if reload {
-        step.run(Program::Systemctl.command().args(["daemon-reload"]));
-    }
-    if !enable.is_empty() {
-        step.why("bricks don't come back with their disks");
-        step.run(Program::Systemctl.command().args(["enable"]).args(enable));
-    }
+    step.unit_file(&plan.users_file(FSTAB)?.with_block(Block(&title), &line)?)?;
+    step.unit_file(&Managed::new(unit_file(&unit), header("#") + &text_of(volume)))?;
     if !start.is_empty() {
         step.why("what ends bricks with their disks doesn't run");
-        step.run(Program::Systemctl.command().args(["start", "--no-block"]).args(start));
+        step.start(Program::Systemctl.command().args(["start", "--no-block"]).args(start));
     }
     step.service(&unit, Comes::Running, false)?;
     for made in replicated::made(volume, &leader.node.name, plan.spec) {
