@@ -39,8 +39,11 @@ struct Writer {
 
 impl Writer {
     fn start(cluster: &TestCluster, node: &'static str) -> Self {
+        // Written and synced through one descriptor: what couldn't be written is told to whom it was written by, and to
+        // nobody else.
         let script = format!(
-            "f=/srv/gv0/vm/{node}; while l=$(head -c 18 /dev/urandom | base64) && echo $l >> $f && sync $f && echo $l; do :; done"
+            "f=/srv/gv0/vm/{node}; while l=$(head -c 18 /dev/urandom | base64) && \
+             echo $l | dd of=$f oflag=append conv=notrunc,fsync status=none && echo $l; do :; done"
         );
         let mut ssh = Command::new("ssh");
         ssh.arg("-F").arg(cluster.path().join("ssh_config")).args([node, &script]);
