@@ -329,6 +329,7 @@ fn volumes() -> Vec<Case> {
             node(nodes, "node2").storage.written = Written::default();
             stopped(nodes, "node2", Daemon::New, Activity::Inactive);
         }),
+        after("volume-files-lost", |nodes| node(nodes, "node2").storage.written = Written::default()),
         after("volume-brick-made-anew", |nodes| {
             let brick = brick(nodes, "node2");
             (brick.empty, brick.served) = (true, false);

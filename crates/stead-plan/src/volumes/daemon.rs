@@ -118,15 +118,12 @@ pub(super) fn daemon(
 /// gluster's number for a peer that both sides have agreed on (`GD_FRIEND_STATE_BEFRIENDED`).
 const IN_POOL: u8 = 3;
 
-/// What a daemon that doesn't run has to have written down to be the one that the others know, and to know them, and hasn't:
-/// files, who is meant in each, and their texts. One that has lost who it is would make itself another UUID, which the others
-/// reject; one that knows volumes and not all nodes of their bricks doesn't start.
+/// What a daemon has to have written down to be, after its next start, the one that the others know, and to know them, and
+/// hasn't: files, who is meant in each, and their texts. One that has lost who it is would make itself another UUID, which
+/// the others reject; one that knows volumes and not all nodes of their bricks doesn't start.
 fn forgotten(plan: &NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> BTreeMap<String, (String, String)> {
     let (me, own) = (host(&plan.node.name), &plan.seen.storage);
     let mut files = BTreeMap::new();
-    if own.knows().is_some() {
-        return files;
-    }
     let others: Vec<_> = nodes.iter().filter(|other| other.node.name != plan.node.name).collect();
     let knowing = others.iter().filter_map(|other| Some((&other.seen.storage.written, other.seen.storage.knows()?)));
     let knowing: Vec<_> = knowing.filter(|(_, knows)| !knows.peers.is_empty()).collect();
@@ -134,7 +131,9 @@ fn forgotten(plan: &NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> BTreeMap<String,
     // All that know others agree on who it is.
     let Some(Some(id)) = ids.first().filter(|_| ids.len() == 1) else { return files };
     let version = knowing.iter().find_map(|(written, _)| written.version.as_ref());
-    if let (true, Some(version)) = (own.written.id.as_ref() != Some(*id), version) {
+    // One that runs is who it says it is.
+    let is_lost = own.written.id.as_ref().is_none_or(|written| own.knows().is_none() && written != *id);
+    if let (true, Some(version)) = (is_lost, version) {
         let text = format!("UUID={id}\noperating-version={version}\n");
         files.insert(format!("{STATE}/glusterd.info"), (me.clone(), text));
     }
