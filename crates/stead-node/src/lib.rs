@@ -13,6 +13,7 @@ mod host;
 pub mod journal;
 pub mod keep;
 pub mod lock;
+mod machines;
 pub mod network;
 pub mod observe;
 pub mod perform;

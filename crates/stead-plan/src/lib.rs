@@ -10,7 +10,7 @@ mod held;
 pub mod host;
 pub mod init;
 pub mod inventory;
-mod machines;
+pub mod machines;
 pub mod network;
 pub mod op;
 pub mod plan;

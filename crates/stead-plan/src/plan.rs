@@ -20,6 +20,7 @@ use crate::disks;
 use crate::generation::{Ancestor, Generation};
 use crate::host;
 use crate::inventory::{Inventory, Questions, Timestamp};
+use crate::machines;
 use crate::network;
 use crate::op::Op;
 use crate::secret::SecretRef;
@@ -53,10 +54,10 @@ pub fn secrets(spec: &Spec) -> (Vec<&'static str>, Vec<String>) {
     (network::SECRETS.to_vec(), disks::secrets(spec))
 }
 
-/// The names of the nodes' certificates that the spec wants, of the CA for `storage`. An apply makes those that there
-/// aren't.
+/// The names of the nodes' certificates that the spec wants, of the CAs for `storage` and `machines`. An apply makes those
+/// that there aren't.
 pub fn certificates(spec: &Spec) -> Vec<String> {
-    volumes::secrets(spec)
+    [volumes::secrets(spec), machines::secrets(spec)].concat()
 }
 
 /// What somebody wishes for once, beside what the cluster file asks for ever.
@@ -74,6 +75,7 @@ pub fn questions(spec: &Spec, node: &NodeName) -> Questions {
         network::questions(spec, node, &mut questions);
         disks::questions(spec, node, &mut questions);
         volumes::questions(spec, node, &mut questions);
+        machines::questions(spec, node, &mut questions);
     }
     questions
 }
@@ -91,6 +93,7 @@ pub fn plan_with(asked: &Asked<'_>, wishes: &Wishes, inventory: &Inventory) -> P
         network::plan(&mut planner);
         disks::plan(&mut planner);
         volumes::plan(&mut planner);
+        machines::plan(&mut planner);
     }
     planner.finish()
 }

@@ -40,6 +40,14 @@ pub(crate) fn chrony_leap_seconds(suite: Suite) -> &'static str {
     }
 }
 
+/// The package that has libvirt's locks on disks, where it is one of its own.
+pub(crate) fn libvirt_locks(suite: Suite) -> Option<&'static str> {
+    match suite {
+        Suite::Bookworm => None,
+        Suite::Trixie => Some("libvirt-daemon-lock"),
+    }
+}
+
 /// OpenSSL's folder, where the storage engine looks for its certificates (`openssl version -d` tells it on either release;
 /// that engine's packages were built with these).
 pub(crate) fn openssl_folder(suite: Suite) -> &'static str {

@@ -125,6 +125,8 @@ pub enum About {
     Volume(String),
     /// A brick, by its folder.
     Brick(Utf8PathBuf),
+    /// A network of libvirt's.
+    VirtualNetwork(String),
 }
 
 /// The way back from a step that may cut its node off.

@@ -10,11 +10,12 @@ use std::path::Path;
 use stead_plan::disks::{Disk, Ends, LUKS, Luks, Signature};
 use stead_plan::generation::{Ancestor, FORMAT, Stamp};
 use stead_plan::inventory::{Activity, Enablement, Inventory, Known, Observation, PackageState, Release, Timestamp};
+use stead_plan::machines::VirtualNetwork;
 use stead_plan::step::StepId;
 use stead_plan::volumes::{Brick, Daemon, Knows, Standing, Written};
 use stead_spec::Bytes;
 
-use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users};
+use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users, with_machines};
 
 #[allow(dead_code, clippy::unwrap_used, reason = "each test needs a part of it, and ends where that goes wrong")]
 mod support;
@@ -49,7 +50,9 @@ fn with(key: &str) -> String {
 #[test]
 fn the_inventories_are_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let cases = [beginnings(), changes(), clocks(), drives(), standing(), volumes(), wishes()].into_iter().flatten();
+    let cases = [beginnings(), changes(), clocks(), drives(), machines(), standing(), volumes(), wishes()]
+        .into_iter()
+        .flatten();
     for case in cases {
         let folder = root.join(case.name);
         for (name, text) in files(&case).unwrap_or_else(|error| panic!("{}: {error}", case.name)) {
@@ -341,6 +344,54 @@ fn volumes() -> Vec<Case> {
                 options.insert("user.stead".to_owned(), "5b0e7d4c-2f43-4d57-8e11-9a3c2a6f1f10".to_owned());
             }
         }),
+    ]
+}
+
+/// libvirt's networks on a node.
+fn networks<'i>(nodes: &'i mut Inventory, name: &str) -> &'i mut BTreeMap<String, VirtualNetwork> {
+    match &mut node(nodes, name).hypervisor.networks {
+        Known::Is(networks) => networks,
+        Known::Unknown(why) => panic!("{why}"),
+    }
+}
+
+/// That a file has machines now, and what people do to what they need.
+fn machines() -> Vec<Case> {
+    let toml = with_machines();
+    let (parsed, _) = spec(toml.as_bytes());
+    let (_, digest) = spec(TOML.as_bytes());
+    let mut first = converged(TOML, &TRIXIE);
+    let asked = fresh(&parsed, &TRIXIE);
+    for name in ["node1", "node2", "node3"] {
+        let from = asked.seen().find(|(other, _)| other.as_ref() == name).unwrap().1;
+        let to = node(&mut first, name);
+        for (path, state) in &from.files {
+            to.files.entry(path.clone()).or_insert_with(|| state.clone());
+        }
+        for (name, unit) in from.units.as_result().unwrap() {
+            units(to).entry(name.clone()).or_insert_with(|| unit.clone());
+        }
+        for package in
+            ["libvirt-clients", "libvirt-daemon-lock", "libvirt-daemon-system", "qemu-system-x86", "qemu-utils"]
+        {
+            packages(to).remove(package);
+        }
+    }
+    let first = Case { ancestors: vec![Ancestor { number: 1, digest }], ..case("machines-first", &toml, first) };
+    let mut drift = converged(&toml, &TRIXIE);
+    networks(&mut drift, "node1").get_mut("lab").unwrap().vlan = Some(30);
+    networks(&mut drift, "node1").remove("island");
+    networks(&mut drift, "node2").get_mut("lan").unwrap().active = false;
+    let is = unit(Enablement::Enabled, Activity::Active);
+    units(node(&mut drift, "node2")).insert("libvirtd.socket".to_owned(), is);
+    units(node(&mut drift, "node3")).insert("libvirtd.service".to_owned(), unit(Enablement::Enabled, Activity::Failed));
+    let mut foreign = converged(&toml, &TRIXIE);
+    networks(&mut foreign, "node3").get_mut("lan").unwrap().uuid = "0d3c9c5e-6f6b-4b1e-9d5a-2b1c3d4e5f60".to_owned();
+    vec![
+        first,
+        case("machines-settled", &toml, converged(&toml, &TRIXIE)),
+        case("machines-drift", &toml, drift),
+        case("machines-foreign-network", &toml, foreign),
     ]
 }
 

@@ -104,6 +104,10 @@ impl Node {
                 self.configure_packages(cut);
                 Ok(())
             }
+            (Program::Virsh, words) => {
+                let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_str());
+                self.virsh(words, stdin, cut).unwrap_or_else(|| Err(unheard()))
+            }
             (Program::Systemctl, words) => self.systemctl(words, cut).unwrap_or_else(|| Err(unheard())),
             (Program::Hostnamectl, ["hostname" | "set-hostname", .., name]) => {
                 self.whole(cut, "/etc/hostname", Entry::File { mode: Mode(0o644), text: format!("{name}\n") });

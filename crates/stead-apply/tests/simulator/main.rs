@@ -13,6 +13,9 @@ mod engines;
 mod gluster;
 mod hand;
 mod host;
+#[path = "../../../stead-plan/tests/support/libvirt.rs"]
+mod libvirt;
+mod machines;
 mod model;
 mod networks;
 mod observe;

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use stead_node::protocol::Kept;
 use stead_plan::host::facts::{Swap, User};
 use stead_plan::inventory::{Activity, Enablement, Mode, PackageState};
+use stead_plan::machines::VirtualNetwork;
 use stead_plan::op::{Op, OutputKind};
 use stead_plan::step::StepId;
 use stead_spec::Bytes;
@@ -13,6 +14,7 @@ use stead_spec::units::NodeName;
 
 use crate::drives::Drives;
 use crate::engines::Networks;
+use crate::machines;
 use crate::networks::hardware;
 use crate::storage::{self, Tangs};
 use crate::volumes::Pool;
@@ -44,6 +46,8 @@ pub(crate) struct Disk {
     pub(crate) unfinished: BTreeSet<StepId>,
     /// Those of them that have begun to format a disk.
     pub(crate) vacated: BTreeMap<StepId, String>,
+    /// libvirt's networks, as it has written them down.
+    pub(crate) virtual_networks: BTreeMap<String, VirtualNetwork>,
     /// Whether apt has ever fetched its lists.
     pub(crate) lists: bool,
 }
@@ -61,6 +65,8 @@ pub(crate) struct Boot {
     pub(crate) opened: Option<u64>,
     /// Whether the vault is mounted.
     pub(crate) mounted: bool,
+    /// Those of libvirt's networks that are active.
+    pub(crate) plugged: BTreeSet<String>,
     /// What systemd read when it was last told to.
     pub(crate) systemd: Configuration,
 }
@@ -98,7 +104,19 @@ pub(crate) struct Node {
 }
 
 /// Packages that bring units which start on their own.
-const DAEMONS: [(&str, &[&str]); 11] = [
+const DAEMONS: [(&str, &[&str]); 12] = [
+    (
+        "libvirt-daemon-system",
+        &[
+            "libvirtd.service",
+            "libvirtd.socket",
+            "libvirtd-ro.socket",
+            "libvirtd-admin.socket",
+            "libvirt-guests.service",
+            "virtlogd.socket",
+            "virtlockd.socket",
+        ],
+    ),
     ("tang", &["tangd.socket"]),
     ("clevis-systemd", &["clevis-luks-askpass.path"]),
     ("frr", &["frr.service"]),
@@ -114,7 +132,11 @@ const DAEMONS: [(&str, &[&str]); 11] = [
 
 /// What a unit reads: files by their exact path, folders by a slash at the end. What systemd reads for it lies below
 /// [`SYSTEMD`].
-const READS: [(&str, &[&str]); 7] = [
+const READS: [(&str, &[&str]); 8] = [
+    (
+        machines::DAEMON,
+        &["/etc/libvirt/libvirtd.conf", "/etc/libvirt/qemu.conf", "/etc/systemd/system/libvirtd.service"],
+    ),
     ("tangd.socket", &["/etc/systemd/system/tangd.socket.d/"]),
     ("frr.service", &["/etc/frr/daemons", "/etc/frr/frr.conf", "/etc/systemd/system/frr.service.d/"]),
     ("stead-firewall.service", &["/etc/stead/firewall.nft"]),
@@ -224,6 +246,7 @@ impl Node {
         mix(&old.files, &mut new.files, rng);
         mix(&old.units, &mut new.units, rng);
         mix(&old.users, &mut new.users, rng);
+        mix(&old.virtual_networks, &mut new.virtual_networks, rng);
         for (package, state) in &mut new.packages {
             // dpkg flushes its files, but a package may be cut between unpacking and configuring.
             if old.packages.get(package) != Some(state) && *state == PackageState::Installed && rng.bool() {
@@ -304,6 +327,7 @@ impl Node {
             self.read_configuration(unit);
             self.boot.activity.insert(unit.to_owned(), Activity::Active);
             self.network_unit(unit, true);
+            self.hypervisor_unit(unit);
             if unit == "chrony.service" {
                 // It steps the clock when it starts.
                 self.ahead = 0;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use stead_plan::generation::{FORMAT, Generation, Stamp};
 use stead_plan::inventory::{Architecture, Clock, Known, Mode, Release, System, Timestamp};
+use stead_plan::machines::Hypervisor;
 use stead_plan::network::probe::Calls;
 use stead_plan::op::{Op, Program, Write};
 use stead_plan::step::Outcome;
@@ -65,6 +66,7 @@ fn inventory() -> NodeInventory {
         vacated: Known::Is(BTreeMap::new()),
         disks: Known::Unknown(unknown()),
         storage: Storage::default(),
+        hypervisor: Hypervisor::default(),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::exec::{RunError, Runner};
 use crate::host::accounts::Accounts;
 use crate::host::{packages, swaps, sysctl, system, units, updates};
 use crate::keep;
+use crate::machines;
 use crate::network::{firewall, links, ovs, routes, routing};
 use crate::place::{Place, now};
 use crate::read::why;
@@ -80,6 +81,7 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         headers: if questions.headers { luks::kept(place) } else { Ok(BTreeMap::new()) }.into(),
         vacated: unfinished::all_vacated(place).map_err(|error| why(&error)).into(),
         storage,
+        hypervisor: machines::look(place),
         disks: disks.into(),
         // Last, since it ages.
         clock: Clock { ahead: now().0, uncertainty: 0, synchronised: synchronised.into() },

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use stead_spec::Spec;
-use stead_spec::host::Admin;
+use stead_spec::host::{Admin, Node};
 
 use crate::inventory::{Mode, Questions};
 use crate::op::Program;
 use crate::plan::list;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header};
-use crate::step::About;
+use crate::step::{About, Layer, StepId};
 
 /// Where the admins' keys are, a file each. Not in their homes: what they put there themselves stays theirs.
 pub(super) const KEYS: &str = "/etc/ssh/authorized_keys.d";
@@ -28,6 +28,11 @@ pub(super) fn questions(spec: &Spec, out: &mut Questions) {
 
 fn keys_file(admin: &Admin) -> String {
     format!("{KEYS}/{}", admin.name)
+}
+
+/// The step that makes an admin's account.
+pub(crate) fn account_step(node: &Node, name: &str) -> StepId {
+    StepId { layer: Layer::Host, node: node.name.clone(), what: format!("account-{name}") }
 }
 
 /// An account for each, without a password.

@@ -20,6 +20,7 @@ use crate::inventory::Questions;
 use crate::plan::planner::Planner;
 use crate::step::Layer;
 use addresses::Addresses;
+pub(crate) use admins::account_step;
 pub(crate) use clock::{Clocks, span};
 pub(crate) use packages::installs;
 

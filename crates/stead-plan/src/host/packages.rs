@@ -8,13 +8,13 @@ use stead_spec::units::Suite;
 
 use super::clock::Clocks;
 use crate::held;
-use crate::inventory::{Activity, Enablement, NodeInventory, PackageState, Questions};
+use crate::inventory::{Activity, Architecture, Enablement, NodeInventory, PackageState, Questions};
 use crate::op::Program;
 use crate::plan::list;
 use crate::plan::planner::{Hidden, Managed, NodePlan, PACKAGES, header, look};
 use crate::release;
 use crate::step::About;
-use crate::{disks, network, volumes};
+use crate::{disks, machines, network, volumes};
 
 /// What the nodes need for this layer on each release.
 const NEEDED: [&str; 7] = ["chrony", "ethtool", "nftables", "smartmontools", "sudo", "tzdata", "unattended-upgrades"];
@@ -43,11 +43,12 @@ pub(super) fn questions(out: &mut Questions) {
 }
 
 /// Everything that should be installed on a node, for all layers.
-fn needed<'s>(spec: &'s Spec, node: &Node, suite: Suite) -> BTreeSet<&'s str> {
+fn needed<'s>(spec: &'s Spec, node: &Node, suite: Suite, architecture: &Architecture) -> BTreeSet<&'s str> {
     let mut needed: BTreeSet<&str> = NEEDED.into();
     needed.extend(network::packages(spec, node));
     needed.extend(disks::packages(suite, node));
     needed.extend(volumes::packages(spec, node));
+    needed.extend(machines::packages(spec, node, suite, architecture));
     needed.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     if spec.host().swap.is_some() {
         needed.extend(release::cryptsetup(suite));
@@ -59,7 +60,9 @@ fn needed<'s>(spec: &'s Spec, node: &Node, suite: Suite) -> BTreeSet<&'s str> {
 pub(super) fn pinned(spec: &Spec) -> String {
     let mut packages: BTreeSet<&str> = held::packages().into_iter().collect();
     for node in spec.nodes().values() {
-        packages.extend(Suite::ALL.into_iter().flat_map(|suite| needed(spec, node, suite)));
+        for architecture in [Architecture::Amd64, Architecture::Arm64] {
+            packages.extend(Suite::ALL.into_iter().flat_map(|suite| needed(spec, node, suite, &architecture)));
+        }
     }
     packages.into_iter().collect::<Vec<_>>().join(" ")
 }
@@ -83,7 +86,7 @@ pub(crate) fn installs(seen: &NodeInventory, package: &str) -> Result<bool, Hidd
 /// One transaction of apt's for all that is missing.
 pub(super) fn packages(plan: &mut NodePlan<'_, '_>, clocks: &Clocks) -> Result<(), Hidden> {
     let packages = plan.seen.packages.as_result().map_err(|why| Hidden::new("what is installed", why))?;
-    let needed = needed(plan.spec, plan.node, plan.suite);
+    let needed = needed(plan.spec, plan.node, plan.suite, &plan.seen.system.architecture);
     let state = |name: &str| packages.get(name).map_or(PackageState::Removed, |package| package.state);
     let (mut missing, mut broken) = (Vec::new(), Vec::new());
     for &name in &needed {

@@ -16,6 +16,7 @@ use stead_spec::units::NodeName;
 use crate::disks::{Disk, HeaderState, Pool, Tang};
 use crate::generation::{Generation, Stamp};
 use crate::host::facts::{Swap, User};
+use crate::machines::Hypervisor;
 use crate::network::facts::{Nic, Ovs, Route, Routing};
 use crate::step::StepId;
 use crate::volumes::Storage;
@@ -101,6 +102,9 @@ pub struct NodeInventory {
     /// What it tells of volumes.
     #[serde(default)]
     pub storage: Storage,
+    /// What it tells of its hypervisor.
+    #[serde(default)]
+    pub hypervisor: Hypervisor,
     /// Disks, with everything the blank test needs where [`Questions::blank_test`] asked.
     pub disks: Known<Vec<Disk>>,
 }

@@ -206,6 +206,17 @@ fn group(spec: &Spec, switch: &SwitchName) -> Option<BTreeSet<SwitchName>> {
     })
 }
 
+/// The bridge that a network is on, on a node that has a way to it.
+pub(crate) fn bridge(spec: &Spec, node: &Node, network: &Network) -> Option<String> {
+    match &network.carrier {
+        Carrier::Core { .. } => Some(OVER_CORE.to_owned()),
+        Carrier::Switches { switches, .. } => {
+            let near = switches.iter().any(|switch| node.nics.contains_key(switch));
+            near.then(|| bridge_name(spec, &switches.iter().cloned().collect())).flatten()
+        }
+    }
+}
+
 /// `br` and the lowest of its switches' numbers.
 fn bridge_name(spec: &Spec, group: &BTreeSet<SwitchName>) -> Option<String> {
     let numbers = group.iter().filter_map(|name| spec.switches().get(name)).map(|switch| switch.number);

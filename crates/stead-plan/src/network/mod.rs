@@ -26,8 +26,9 @@ use crate::held::Held;
 use crate::inventory::Questions;
 use crate::plan::planner::{Hidden, Planner};
 use crate::step::Layer;
+pub(crate) use explain::vlan;
 use layout::Layout;
-pub(crate) use layout::{OWN, core_device};
+pub(crate) use layout::{OWN, bridge, core_device};
 
 /// What routers know each other by.
 pub(crate) const SECRETS: &[&str] = &[routing::KEY];

@@ -71,6 +71,7 @@ programs! {
     Usermod "/usr/sbin/usermod" of "passwd",
     Vgchange "/usr/sbin/vgchange" of "lvm2",
     Vgcreate "/usr/sbin/vgcreate" of "lvm2",
+    Virsh "/usr/bin/virsh" of "libvirt-clients",
     Visudo "/usr/sbin/visudo" of "sudo",
     Vtysh "/usr/bin/vtysh" of "frr",
     Wipefs "/usr/sbin/wipefs" of "util-linux",

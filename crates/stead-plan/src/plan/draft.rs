@@ -26,6 +26,7 @@ pub(crate) struct Draft<'a> {
 struct Units {
     /// Whether files of units were written.
     changed: bool,
+    mask: Vec<String>,
     unmask: Vec<String>,
     enable: Vec<String>,
     start: Vec<Command>,
@@ -54,6 +55,9 @@ pub(crate) enum Comes {
     /// A step before this one masks the unit and installs the package.
     Masked,
 }
+
+/// Where the file of a unit leads that is masked.
+const MASKED: &str = "/dev/null";
 
 /// What a daemon may take to stop and start, in seconds.
 const RESTART: u32 = 120;
@@ -129,6 +133,11 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Has a unit never run.
+    pub(crate) fn mask(&mut self, unit: &str) {
+        self.units.mask.push(unit.to_owned());
+    }
+
     /// Has a unit start at boot.
     pub(crate) fn enable(&mut self, unit: &str) {
         self.units.enable.push(unit.to_owned());
@@ -147,18 +156,18 @@ impl<'a> Draft<'a> {
     }
 
     fn tell_systemd(&mut self) {
-        let Units { changed, unmask, enable, start } = std::mem::take(&mut self.units);
-        let mut tell = |words: &[&str], units: Vec<String>| {
-            self.step.ops.push(Op::Run(Program::Systemctl.command().args(words.iter().copied()).args(units)));
-        };
-        if !unmask.is_empty() {
-            tell(&["--no-reload", "unmask"], unmask);
+        let Units { changed, mask, unmask, enable, start } = std::mem::take(&mut self.units);
+        let jobs: [(&[&str], _); 3] = [(&["mask", "--now"], mask), (&["unmask"], unmask), (&["enable"], enable)];
+        let jobs: Vec<_> = jobs.into_iter().filter(|(_, units)| !units.is_empty()).collect();
+        let systemctl = |words: &[&str]| Program::Systemctl.command().args(words.iter().copied());
+        if jobs.is_empty() && changed {
+            self.step.ops.push(Op::Run(systemctl(&["daemon-reload"])));
         }
-        if !enable.is_empty() {
-            // Reads all units anew by itself.
-            tell(&["enable"], enable);
-        } else if changed {
-            tell(&["daemon-reload"], Vec::new());
+        let last = jobs.len().saturating_sub(1);
+        for (number, (verb, units)) in jobs.into_iter().enumerate() {
+            // Each reads all units anew by itself; once is enough.
+            let words = if number < last { &["--no-reload"][..] } else { &[] };
+            self.step.ops.push(Op::Run(systemctl(words).args(verb.iter().copied()).args(units)));
         }
         self.step.ops.extend(start.into_iter().map(Op::Run));
     }
@@ -221,6 +230,17 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Has a path lead to a file.
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> Result<(), Hidden> {
+        let now = state(self.seen, path)?;
+        if !matches!(now, FileState::Link(leads) if leads == target) {
+            self.rests_on(About::File(path.into()))?;
+            self.why(format!("{path} doesn't lead to {target}"));
+            self.step.ops.push(Op::Link { path: path.into(), target: target.into() });
+        }
+        Ok(())
+    }
+
     /// Makes a folder of stead's own, with these permissions.
     pub(crate) fn own_folder(&mut self, path: &str, mode: Mode) -> Result<(), Hidden> {
         let state = state(self.seen, path)?;
@@ -265,6 +285,10 @@ impl<'a> Draft<'a> {
                 true
             }
             FileState::File(_) => false,
+            FileState::Link(target) if target == MASKED => {
+                self.why(format!("{} is masked", want.path));
+                true
+            }
             _ => return Err(Hidden::no_file(&want.path)),
         };
         // A file that is right may be another one's reason: what is run then rests on both.

@@ -89,6 +89,10 @@ impl About {
                 |why| Known::Unknown(why.to_owned()),
                 |brick| Known::Is(brick.map_or_else(|| "absent".to_owned(), volumes::Brick::told)),
             ),
+            Self::VirtualNetwork(name) => text(&node.hypervisor.networks, |networks| {
+                let network = networks.get(name);
+                network.map_or_else(|| "absent".to_owned(), |network| summed(network, |network| format!("{network:?}")))
+            }),
         }
     }
 }
@@ -217,6 +221,7 @@ impl fmt::Display for About {
             Self::PeersWritten => f.write_str("whom its storage daemon has written down"),
             Self::Volume(name) => write!(f, "the volume {name}"),
             Self::Brick(path) => write!(f, "the brick {path}"),
+            Self::VirtualNetwork(name) => write!(f, "the network {name} of libvirt's"),
         }
     }
 }

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::STATE;
 use super::layout::{host, members};
 use crate::disks;
-use crate::inventory::{FileState, Mode, Questions};
+use crate::inventory::{Mode, Questions};
 use crate::op::{Op, Write};
-use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, Planned, header, state};
+use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, Planned, header};
 use crate::release;
 use crate::step::{About, Layer, StepId};
 
@@ -63,13 +63,7 @@ pub(super) fn tls(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let mark = leaf.to_string();
     step.file(&Managed { mode: Mode(0o600), secrets: vec![leaf], ..Managed::new(KEY, mark) })?;
     for what in ["key", "pem"] {
-        let path = path(plan.suite, what);
-        let now = state(plan.seen, &path)?;
-        if !matches!(now, FileState::Link(target) if target == KEY) {
-            step.rests_on(About::File(path.clone().into()))?;
-            step.why(format!("{path} doesn't lead to {KEY}"));
-            step.op(Op::Link { path: path.into(), target: KEY.into() });
-        }
+        step.link(&path(plan.suite, what), KEY)?;
     }
     let trusted = plan.trusted(PURPOSE);
     step.file(&Managed::new(path(plan.suite, "ca"), header("#") + &trusted))?;

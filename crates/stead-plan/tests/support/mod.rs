@@ -11,6 +11,7 @@ use stead_plan::inventory::{
     Activity, Architecture, Clock, Enablement, File, FileState, Inventory, Known, Mode, NodeInventory, Observation,
     Package, PackageState, Release, System, Timestamp, Unit, Watchdog, sha256,
 };
+use stead_plan::machines::Hypervisor;
 use stead_plan::network::facts::{Errors, Nic, Route};
 use stead_plan::op::{Argument, Command, Op, Program};
 use stead_plan::plan::{Asked, Plan, plan, questions};
@@ -20,6 +21,7 @@ use stead_spec::{Bytes, Spec};
 
 pub(crate) mod drives;
 mod engines;
+mod libvirt;
 mod storage;
 mod volumes;
 
@@ -29,6 +31,25 @@ use storage::{gluster, tell_storage};
 
 /// The cluster file that cases start from.
 pub(crate) const TOML: &str = include_str!("stead.toml");
+
+/// The same with machines, and two more networks for them.
+pub(crate) fn with_machines() -> String {
+    let more = r#"
+[network.lab]
+switches = ["sw1"]
+vlan = 20
+
+[network.island]
+over = "core"
+vlan = 30
+
+[machine.web1]
+memory = "512MiB"
+disks = [{ size = "2GiB", volume = "gv0" }]
+networks = ["lan", "lab"]
+"#;
+    TOML.to_owned() + more
+}
 
 /// 2026-11-22 14:03 UTC.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_356_180_000);
@@ -188,6 +209,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
             bricks: questions.bricks.iter().map(|folder| (folder.clone(), Known::Is(None))).collect(),
             ..Storage::default()
         },
+        hypervisor: Hypervisor::default(),
         disks: Known::Is(
             std::iter::once(os_disk(node.number.get())).chain(blank_drives(spec, name).tell(false)).collect(),
         ),
@@ -245,13 +267,15 @@ fn os_disk(number: u8) -> Disk {
 pub(crate) fn sums() -> BTreeMap<String, Sha256> {
     let mut sums: BTreeMap<_, _> = [("core/ospf".to_owned(), sha256("abcdefghijkmnpqr"))].into();
     sums.extend((1..=3).map(|number| (format!("tls/storage/node{number}"), sha256(format!("tls {number}")))));
+    sums.extend((1..=3).map(|number| (format!("tls/machines/node{number}"), sha256(format!("tls machines {number}")))));
     sums.extend((1..=3).map(|number| (format!("disk/ata-EXAMPLE_SSD_1TB_S{number}"), sha256(number.to_string()))));
     sums
 }
 
 /// The certificates of the CAs, as far as anybody looks at them here.
 pub(crate) fn trusted() -> BTreeMap<String, String> {
-    [("storage".to_owned(), "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned())].into()
+    let certificate = |of: &str| format!("-----BEGIN CERTIFICATE-----\n{of}\n-----END CERTIFICATE-----\n");
+    [("storage".to_owned(), certificate("MIIB")), ("machines".to_owned(), certificate("MIIC"))].into()
 }
 
 /// Nodes as the planner wants them, with this generation: every file as the plan for fresh ones writes it, and
@@ -318,6 +342,7 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     wanted.extend(["systemd-cryptsetup", "frr", "iputils-ping", "openvswitch-switch"]);
     wanted.extend(["jose", "tang", "clevis", "clevis-luks", "clevis-systemd", "lvm2", "thin-provisioning-tools"]);
     wanted.extend(["dmeventd", "xfsprogs", "glusterfs-client", "glusterfs-server"]);
+    wanted.extend(["libvirt-clients", "libvirt-daemon-system", "libvirt-daemon-lock", "qemu-system-x86", "qemu-utils"]);
     wanted.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     packages.extend(wanted.into_iter().map(|name| (name.to_owned(), installed("1.0-1"))));
     node.packages = Known::Is(packages);
@@ -335,6 +360,7 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
         units(node).insert(name.clone(), unit(Enablement::Other, Activity::Active));
     }
     units(node).insert("var-lib-stead-vault.mount".to_owned(), unit(Enablement::Other, Activity::Active));
+    hypervisor(spec, plan, name, node);
     for name in questions(spec, name).units {
         if name.starts_with("srv-") {
             units(node).insert(name.clone(), unit(Enablement::Other, Activity::Active));
@@ -345,7 +371,12 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     }
     let waits = unit(Enablement::Disabled, Activity::Inactive);
     units(node).insert("systemd-networkd-wait-online.service".to_owned(), waits);
-    let users = spec.admins().keys().zip(1_000..).map(|(admin, uid)| (admin.to_string(), user(admin.as_ref(), uid)));
+    let groups = if spec.machines().is_empty() { &[][..] } else { &["libvirt"] };
+    let users = spec.admins().keys().zip(1_000..).map(|(admin, uid)| {
+        let mut user = user(admin.as_ref(), uid);
+        user.groups.extend(groups.iter().map(ToString::to_string));
+        (admin.to_string(), user)
+    });
     node.users = Known::Is(users.collect());
     for (key, value) in plan_settings(plan, name) {
         node.sysctl.insert(key, Known::Is(Some(value)));
@@ -354,6 +385,26 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
         let size = Bytes::new(size.get() - 4_096);
         node.swaps = Known::Is(vec![Swap { path: "/dev/dm-0".into(), size, encrypted: true }]);
         units(node).insert(r"dev-mapper-stead\x2dswap.swap".to_owned(), unit(Enablement::Other, Activity::Active));
+    }
+}
+
+/// What libvirt makes of the plan.
+fn hypervisor(spec: &Spec, plan: &Plan, name: &NodeName, node: &mut NodeInventory) {
+    for op in plan.steps.iter().filter(|step| step.id.node == *name).flat_map(|step| &step.ops) {
+        let Op::Run(command) = op else { continue };
+        if command.program == Program::Virsh {
+            let words: Vec<String> = command.arguments.iter().map(|word| self::word(word, &Outputs::new())).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_str());
+            libvirt::virsh(&mut node.hypervisor, &words, stdin).unwrap().unwrap();
+        }
+    }
+    for name in questions(spec, name).units.iter().filter(|name| name.contains("virt")) {
+        let is = match name.as_str() {
+            "libvirtd.service" | "virtlogd.socket" | "virtlockd.socket" => unit(Enablement::Enabled, Activity::Active),
+            _ => unit(Enablement::Masked, Activity::Inactive),
+        };
+        units(node).insert(name.clone(), is);
     }
 }
 

@@ -84,7 +84,7 @@ fn applied_on(image: Kind, name: &str) -> TestCluster {
         if image == Kind::Ready {
             for node in lab.nodes().expect("nodes") {
                 // The image has them masked, since nobody has configured them; a Debian with the package doesn't.
-                lab.on(&node, "systemctl unmask ovsdb-server ovs-vswitchd ovs-record-hostname");
+                lab.on(&node, "systemctl unmask ovsdb-server ovs-vswitchd ovs-record-hostname virtlockd virtlogd");
                 lab.on(&node, PREPARE);
             }
         }

@@ -10,6 +10,7 @@ mod disks;
 mod host;
 mod lifecycle;
 mod luks;
+mod machines;
 mod network;
 mod outages;
 mod outside;

@@ -48,6 +48,7 @@ pub(super) fn inventory(hostname: &str) -> NodeInventory {
         headers: Known::Is(BTreeMap::new()),
         vacated: Known::Is(BTreeMap::new()),
         storage: crate::volumes::Storage::default(),
+        hypervisor: crate::machines::Hypervisor::default(),
         disks: Known::Is(Vec::new()),
     }
 }
