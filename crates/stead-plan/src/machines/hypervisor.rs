@@ -86,6 +86,9 @@ pub(super) fn tls(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
 }
 
 pub(super) fn hypervisor(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
+    if !disks::vault_is_open(plan) {
+        return Err(Hidden::new("its hypervisor", "the vault, which has its certificate, isn't mounted"));
+    }
     let mut step = plan.draft(STEP, "have the hypervisor run");
     let mut restart = plan.has(&plan.id(TLS));
     restart |= step.file(&Managed::new(CONFIG, header("#") + &config(plan)))?;

@@ -178,8 +178,9 @@ Type=exec
 # A volume that somebody has stopped stays so.
 ExecStartPre=/bin/sh -c 'gluster volume info {volume} | grep -q \"^Status: Started\" && gluster --mode=script volume start {volume} force'
 ExecStart=/bin/sh {WATCH}{pids}
-{stops}# It ran, and has ended: who asks for its port must not be told the one that it had.
-ExecStopPost=-/bin/sh -c '[ \"$$SERVICE_RESULT\" != success ] || systemctl try-restart --no-block {daemon}'
+{stops}# It ran, and has ended: who asks for its port must not be told the one that it had. Whoever is stopping the daemon has
+# the last word.
+ExecStopPost=-/bin/sh -c '[ \"$$SERVICE_RESULT\" != success ] || systemctl --job-mode=fail try-restart --no-block {daemon}'
 Restart=always
 RestartSec=15
 

@@ -129,12 +129,13 @@ fn disks_are_bound_anew_though_the_power_goes() {
 /// volumes.
 fn without_volumes(cluster: &TestCluster) {
     let stop = "systemctl disable --now stead-volume-gv0 $(ls /etc/systemd/system | grep ^stead-brick) glusterd; \
-                pkill gluster; while pgrep gluster; do sleep 1; done; true";
+                pkill gluster; true";
     let take = "umount /srv/bricks/stead_*; lvremove -qqy $(lvs --noheadings -o vg_name)/pool; \
                 rm -rf /var/lib/glusterd/* /run/gluster/* /var/lib/stead/vault/storage.pem /usr/lib/ssl/glusterfs.* \
                        /etc/ssl/glusterfs.* /etc/systemd/system/glusterd.service; systemctl daemon-reload; sync";
     for node in NODES {
         cluster.on(node, stop);
+        cluster.until(node, "! pgrep gluster");
     }
     for node in NODES {
         cluster.on(node, take);

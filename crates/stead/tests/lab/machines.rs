@@ -51,7 +51,10 @@ fn hypervisors_know_each_other_and_have_the_networks() {
     cluster.on("node1", "virsh -c qemu+tls://node2.core/system list");
     cluster.on("node2", "virsh -c qemu+tls://node3.core/system list");
     assert!(!cluster.works("node1", "openssl s_client -connect node2.core:16514 -verify_return_error < /dev/null"));
-    assert!(!cluster.works("node1", "mkdir /run/nobody && virsh -c 'qemu+tls://node2.core/system?pkipath=/run/nobody' list"));
+    assert!(
+        !cluster
+            .works("node1", "mkdir /run/nobody && virsh -c 'qemu+tls://node2.core/system?pkipath=/run/nobody' list")
+    );
     // An admin uses it without a password: so does virt-manager, over ssh.
     cluster.on("node1", "su - me -c 'virsh -c qemu:///system net-list'");
     // A network over the core outlives any switch.

@@ -254,8 +254,7 @@ fn a_node_that_has_lost_all_its_daemon_knew_gets_it_from_the_others() {
     let mut writer = Writer::start(&cluster, "node1");
     let id = cluster.on("node3", "grep UUID /var/lib/glusterd/glusterd.info");
     // As after a new OS disk: the brick is whole, and nobody knows what it is of.
-    // A brick's unit that is stopped has its daemon restarted, unless that is stopped already.
-    let stop = "systemctl stop stead-volume-gv0 glusterd && systemctl stop 'stead-brick-*'; pkill gluster; \
+    let stop = "systemctl stop stead-volume-gv0 'stead-brick-*' glusterd && ! pgrep -x glusterd; pkill gluster; \
                 rm -rf /var/lib/glusterd/*; sync; ! pgrep -x glusterd";
     cluster.on("node3", stop);
     writer.goes_on();
