@@ -386,7 +386,8 @@ fn machines() -> Vec<Case> {
     units(node(&mut drift, "node2")).insert("libvirtd.socket".to_owned(), is);
     units(node(&mut drift, "node3")).insert("libvirtd.service".to_owned(), unit(Enablement::Enabled, Activity::Failed));
     let mut foreign = converged(&toml, &TRIXIE);
-    networks(&mut foreign, "node3").get_mut("lan").unwrap().uuid = "0d3c9c5e-6f6b-4b1e-9d5a-2b1c3d4e5f60".to_owned();
+    let uuid = &mut networks(&mut foreign, "node3").get_mut("lan").unwrap().uuid;
+    "0d3c9c5e-6f6b-4b1e-9d5a-2b1c3d4e5f60".clone_into(uuid);
     vec![
         first,
         case("machines-settled", &toml, converged(&toml, &TRIXIE)),

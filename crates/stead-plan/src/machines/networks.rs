@@ -96,7 +96,9 @@ pub(super) fn networks(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         if anew || is.is_none_or(|is| !is.active) {
             step.run(virsh(["net-start", name]));
         }
-        differs.into_iter().for_each(|why| step.why(why));
+        for why in differs {
+            step.why(why);
+        }
         if is.is_some_and(|is| !is.autostart) {
             step.why("it isn't there after a boot");
         }
