@@ -10,7 +10,7 @@ use clap::Args;
 use stead_apply::drive::{self, Applied, Ended, Event, Order, Verdict};
 use stead_apply::journal::{EventKind, Journal, RunResult};
 use stead_apply::lock;
-use stead_apply::secrets::{self, Ca, Purpose, Recipients, Sealed, Secret};
+use stead_apply::secrets::{self, Ca, Recipients, Sealed, Secret};
 use stead_apply::ssh::SshLink;
 use stead_node::protocol::{Kept, Role};
 use stead_plan::generation::{Ancestor, FORMAT, Generation};
@@ -208,15 +208,17 @@ fn make_secrets(
         }
     }
     let wanted = stead_plan::plan::certificates(&cluster.spec);
-    let leaves = secrets::missing_leaves(&sealed, Purpose::Volumes, &wanted, now())?;
+    let leaves = secrets::missing_leaves(&sealed, &wanted, now())?;
     if !leaves.is_empty() {
-        let recipients = Recipients::of(&cluster.spec)?;
-        let ca = Ca::open(&sealed, Purpose::Volumes, &identities.load(printer)?)?;
-        for name in &leaves {
-            secrets::put_leaf(&mut sealed, &ca, name, &cluster.spec, &recipients, now())?;
+        let (recipients, identities) = (Recipients::of(&cluster.spec)?, identities.load(printer)?);
+        for (purpose, names) in &leaves {
+            let ca = Ca::open(&sealed, *purpose, &identities)?;
+            for name in names {
+                secrets::put_leaf(&mut sealed, &ca, name, &cluster.spec, &recipients, now())?;
+            }
         }
         sealed.save(&path)?;
-        let names: Vec<_> = leaves.iter().map(ToString::to_string).collect();
+        let names: Vec<_> = leaves.values().flatten().map(ToString::to_string).collect();
         printer.progress(format_args!("made {} in {path}", names.join(", ")));
     }
     cluster.sealed = Some(sealed);

@@ -1,6 +1,8 @@
 //! Nodes' certificates, sealed like all that is secret: so a plan compares them by their sums, and they can be laid anew
 //! without opening a CA.
 
+use std::collections::BTreeMap;
+
 use age::secrecy::ExposeSecret as _;
 use stead_plan::MARK;
 use stead_plan::inventory::{Timestamp, sha256};
@@ -17,25 +19,28 @@ use super::recipients::Recipients;
 /// So long before its end, in milliseconds, a certificate is made anew: a year, in which somebody will look.
 const RENEWED: i64 = 365 * 24 * 3600 * 1000;
 
-/// Of these certificates, `tls/storage/node1`, those that have to be issued: there are none, another CA than today's has
-/// issued them, or they end soon.
+/// Of these certificates, `tls/storage/node1`, those that have to be issued, by what they are for: there are none, another CA
+/// than today's has issued them, or they end soon.
 ///
 /// # Errors
 /// What there is can't be read.
 pub fn missing_leaves(
     sealed: &Sealed,
-    purpose: Purpose,
     names: &[String],
     now: Timestamp,
-) -> Result<Vec<SecretName>, SecretsError> {
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ca = certificate(sealed, &purpose.secret())?.ok_or(SecretsError::NoCa { purpose })?;
-    let mut missing = Vec::new();
-    for name in names.iter().filter_map(|name| name.parse::<SecretName>().ok()) {
-        if certificate(sealed, &name)?.is_none_or(|leaf| leaf.issuer != ca.subject || ends_soon(&leaf, now)) {
-            missing.push(name);
+) -> Result<BTreeMap<Purpose, Vec<SecretName>>, SecretsError> {
+    let mut missing: BTreeMap<Purpose, Vec<SecretName>> = BTreeMap::new();
+    for purpose in Purpose::ALL {
+        let prefix = format!("tls/{purpose}/");
+        let names: Vec<_> = names.iter().filter(|name| name.starts_with(&prefix)).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let ca = certificate(sealed, &purpose.secret())?.ok_or(SecretsError::NoCa { purpose })?;
+        for name in names.into_iter().filter_map(|name| name.parse::<SecretName>().ok()) {
+            if certificate(sealed, &name)?.is_none_or(|leaf| leaf.issuer != ca.subject || ends_soon(&leaf, now)) {
+                missing.entry(purpose).or_default().push(name);
+            }
         }
     }
     Ok(missing)

@@ -130,7 +130,7 @@ fn disks_are_bound_anew_though_the_power_goes() {
 fn without_volumes(cluster: &TestCluster) {
     let stop = "systemctl disable --now stead-volume-gv0 $(ls /etc/systemd/system | grep ^stead-brick) glusterd; \
                 pkill gluster; true";
-    let take = "umount /srv/bricks/stead_*; lvremove -qqy $(lvs --noheadings -o vg_name)/pool; \
+    let take = "umount /srv/bricks/stead_*; lvremove -qqy $(vgs --noheadings -o vg_name | xargs)/pool; \
                 rm -rf /var/lib/glusterd/* /run/gluster/* /var/lib/stead/vault/storage.pem /usr/lib/ssl/glusterfs.* \
                        /etc/ssl/glusterfs.* /etc/systemd/system/glusterd.service; systemctl daemon-reload; sync";
     for node in NODES {

@@ -128,7 +128,15 @@ fn a_nodes_certificate_is_issued_anew_for_another_ca_and_a_year_before_it_ends()
     ensure_cas(&mut sealed, &home(), &recipients, NOW).expect("made");
     let (leaf, all) = (name("tls/storage/node1"), ["tls/storage/node1".to_owned()]);
     let after = |years: i64| Timestamp(NOW.0 + years * 31_557_600_000);
-    let missing = |sealed: &Sealed, now| missing_leaves(sealed, Purpose::Volumes, &all, now).expect("read");
+    let both = [all.clone(), ["tls/machines/node1".to_owned()]].concat();
+    let both = missing_leaves(&sealed, &both, NOW).expect("read");
+    assert_eq!(
+        both,
+        [(Purpose::Volumes, vec![leaf.clone()]), (Purpose::Machines, vec![name("tls/machines/node1")])].into()
+    );
+    let missing = |sealed: &Sealed, now| {
+        missing_leaves(sealed, &all, now).expect("read").remove(&Purpose::Volumes).unwrap_or_default()
+    };
     assert_eq!(missing(&sealed, NOW), std::slice::from_ref(&leaf));
     let ca = Ca::open(&sealed, Purpose::Volumes, &identities).expect("opens");
     put_leaf(&mut sealed, &ca, &leaf, &spec, &recipients, NOW).expect("sealed");
