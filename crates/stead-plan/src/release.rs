@@ -40,11 +40,11 @@ pub(crate) fn chrony_leap_seconds(suite: Suite) -> &'static str {
     }
 }
 
-/// The package that has libvirt's locks on disks, where it is one of its own.
-pub(crate) fn libvirt_locks(suite: Suite) -> Option<&'static str> {
+/// The packages that have libvirt's locks on disks, where they aren't part of its daemon's: who keeps them, and who asks.
+pub(crate) fn libvirt_locks(suite: Suite) -> &'static [&'static str] {
     match suite {
-        Suite::Bookworm => None,
-        Suite::Trixie => Some("libvirt-daemon-lock"),
+        Suite::Bookworm => &[],
+        Suite::Trixie => &["libvirt-daemon-lock", "libvirt-daemon-plugin-lockd"],
     }
 }
 

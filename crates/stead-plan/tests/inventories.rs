@@ -371,9 +371,14 @@ fn machines() -> Vec<Case> {
         for (name, unit) in from.units.as_result().unwrap() {
             units(to).entry(name.clone()).or_insert_with(|| unit.clone());
         }
-        for package in
-            ["libvirt-clients", "libvirt-daemon-lock", "libvirt-daemon-system", "qemu-system-x86", "qemu-utils"]
-        {
+        for package in [
+            "libvirt-clients",
+            "libvirt-daemon-lock",
+            "libvirt-daemon-plugin-lockd",
+            "libvirt-daemon-system",
+            "qemu-system-x86",
+            "qemu-utils",
+        ] {
             packages(to).remove(package);
         }
     }
