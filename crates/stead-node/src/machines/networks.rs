@@ -72,7 +72,7 @@ mod tests {
             node.write(&format!("{ACTIVE}/lab.xml"), &text);
             let networks = look(&node.place).unwrap();
             let lab = VirtualNetwork {
-                uuid: "3f1d2a54-7c52-5d0b-9c1e-0c8e1f0f5a01".to_owned(),
+                uuid: "1e579c82-468a-5198-8a27-1fcfa9b52da7".to_owned(),
                 bridge: Some("br1".to_owned()),
                 openvswitch: true,
                 vlan: Some(20),
