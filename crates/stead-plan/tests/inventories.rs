@@ -15,7 +15,8 @@ use stead_plan::step::StepId;
 use stead_plan::volumes::{Brick, Daemon, Knows, Standing, Written};
 use stead_spec::Bytes;
 
-use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users, with_machines};
+use support::machines::with_machines;
+use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users};
 
 #[allow(dead_code, clippy::unwrap_used, reason = "each test needs a part of it, and ends where that goes wrong")]
 mod support;

@@ -22,34 +22,17 @@ use stead_spec::{Bytes, Spec};
 pub(crate) mod drives;
 mod engines;
 mod libvirt;
+pub(crate) mod machines;
 mod storage;
 mod volumes;
 
 use drives::{Around, Drives};
 use engines::Networks;
+use machines::hypervisor;
 use storage::{gluster, tell_storage};
 
 /// The cluster file that cases start from.
 pub(crate) const TOML: &str = include_str!("stead.toml");
-
-/// The same with machines, and two more networks for them.
-pub(crate) fn with_machines() -> String {
-    let more = r#"
-[network.lab]
-switches = ["sw1"]
-vlan = 20
-
-[network.island]
-over = "core"
-vlan = 30
-
-[machine.web1]
-memory = "512MiB"
-disks = [{ size = "2GiB", volume = "gv0" }]
-networks = ["lan", "lab"]
-"#;
-    TOML.to_owned() + more
-}
 
 /// 2026-11-22 14:03 UTC.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_356_180_000);
@@ -392,26 +375,6 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
         let size = Bytes::new(size.get() - 4_096);
         node.swaps = Known::Is(vec![Swap { path: "/dev/dm-0".into(), size, encrypted: true }]);
         units(node).insert(r"dev-mapper-stead\x2dswap.swap".to_owned(), unit(Enablement::Other, Activity::Active));
-    }
-}
-
-/// What libvirt makes of the plan.
-fn hypervisor(spec: &Spec, plan: &Plan, name: &NodeName, node: &mut NodeInventory) {
-    for op in plan.steps.iter().filter(|step| step.id.node == *name).flat_map(|step| &step.ops) {
-        let Op::Run(command) = op else { continue };
-        if command.program == Program::Virsh {
-            let words: Vec<String> = command.arguments.iter().map(|word| self::word(word, &Outputs::new())).collect();
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_str());
-            libvirt::virsh(&mut node.hypervisor, &words, stdin).unwrap().unwrap();
-        }
-    }
-    for name in questions(spec, name).units.iter().filter(|name| name.contains("virt")) {
-        let is = match name.as_str() {
-            "libvirtd.service" | "virtlogd.socket" | "virtlockd.socket" => unit(Enablement::Enabled, Activity::Active),
-            _ => unit(Enablement::Masked, Activity::Inactive),
-        };
-        units(node).insert(name.clone(), is);
     }
 }
 
