@@ -9,13 +9,15 @@ use std::path::Path;
 
 use stead_plan::disks::{Disk, Ends, LUKS, Luks, Signature};
 use stead_plan::generation::{Ancestor, FORMAT, Stamp};
-use stead_plan::inventory::{Activity, Enablement, Inventory, Known, Observation, PackageState, Release, Timestamp};
+use stead_plan::inventory::{
+    Activity, Enablement, Inventory, Known, NodeInventory, Observation, PackageState, Release, Timestamp,
+};
 use stead_plan::machines::VirtualNetwork;
 use stead_plan::step::StepId;
 use stead_plan::volumes::{Brick, Daemon, Knows, Standing, Written};
 use stead_spec::Bytes;
 
-use support::machines::with_machines;
+use support::machines::{PACKAGES, with_machines};
 use support::{TOML, converged, file, file_with, fresh, node, packages, spec, sum, unit, units, users};
 
 #[allow(dead_code, clippy::unwrap_used, reason = "each test needs a part of it, and ends where that goes wrong")]
@@ -348,6 +350,13 @@ fn volumes() -> Vec<Case> {
     ]
 }
 
+/// A node tells of files that it wasn't asked for before.
+fn tells_of_files(to: &mut NodeInventory, from: &NodeInventory) {
+    for (path, state) in &from.files {
+        to.files.entry(path.clone()).or_insert_with(|| state.clone());
+    }
+}
+
 /// libvirt's networks on a node.
 fn networks<'i>(nodes: &'i mut Inventory, name: &str) -> &'i mut BTreeMap<String, VirtualNetwork> {
     match &mut node(nodes, name).hypervisor.networks {
@@ -366,20 +375,11 @@ fn machines() -> Vec<Case> {
     for name in ["node1", "node2", "node3"] {
         let from = asked.seen().find(|(other, _)| other.as_ref() == name).unwrap().1;
         let to = node(&mut first, name);
-        for (path, state) in &from.files {
-            to.files.entry(path.clone()).or_insert_with(|| state.clone());
-        }
+        tells_of_files(to, from);
         for (name, unit) in from.units.as_result().unwrap() {
             units(to).entry(name.clone()).or_insert_with(|| unit.clone());
         }
-        for package in [
-            "libvirt-clients",
-            "libvirt-daemon-lock",
-            "libvirt-daemon-plugin-lockd",
-            "libvirt-daemon-system",
-            "qemu-system-x86",
-            "qemu-utils",
-        ] {
+        for package in PACKAGES {
             packages(to).remove(package);
         }
     }
@@ -462,9 +462,7 @@ fn wishes() -> Vec<Case> {
     for name in ["node1", "node2", "node3"] {
         let from = asked.seen().find(|(other, _)| other.as_ref() == name).unwrap().1;
         let to = node(&mut wanted, name);
-        for (path, state) in &from.files {
-            to.files.entry(path.clone()).or_insert_with(|| state.clone());
-        }
+        tells_of_files(to, from);
         to.sysctl.clone_from(&from.sysctl);
         packages(to).remove("cryptsetup");
         packages(to).remove("systemd-cryptsetup");

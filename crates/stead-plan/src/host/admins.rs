@@ -32,7 +32,11 @@ fn keys_file(admin: &Admin) -> String {
 
 /// The step that makes an admin's account.
 pub(crate) fn account_step(node: &Node, name: &str) -> StepId {
-    StepId { layer: Layer::Host, node: node.name.clone(), what: format!("account-{name}") }
+    StepId { layer: Layer::Host, node: node.name.clone(), what: account(name) }
+}
+
+fn account(name: &str) -> String {
+    format!("account-{name}")
 }
 
 /// An account for each, without a password.
@@ -42,14 +46,14 @@ pub(super) fn accounts(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         let name = admin.name.as_ref();
         let mut step = match users.get(name) {
             None => {
-                let mut step = plan.draft(&format!("account-{name}"), format!("make an account for {name}"));
+                let mut step = plan.draft(&account(name), format!("make an account for {name}"));
                 let options = ["--create-home", "--shell", "/bin/bash", "--groups", GROUP, name];
                 step.why(format!("there is no account {name}"));
                 step.run(Program::Useradd.command().args(options).already(EXISTS));
                 step
             }
             Some(user) if !user.groups.contains(GROUP) => {
-                let mut step = plan.draft(&format!("account-{name}"), format!("put {name} into the group {GROUP}"));
+                let mut step = plan.draft(&account(name), format!("put {name} into the group {GROUP}"));
                 step.why(format!("the account {name} is not in it"));
                 step.run(Program::Usermod.command().args(["--append", "--groups", GROUP, name]));
                 step
@@ -85,7 +89,7 @@ pub(super) fn keys(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
         let mut step = plan.draft(&format!("keys-{name}"), format!("let {name} in with the keys of the file"));
         step.folder(KEYS)?;
         step.file(&Managed::new(keys_file(admin), text))?;
-        step.after(&format!("account-{name}"));
+        step.after(&account(name.as_ref()));
         plan.add(step);
     }
     Ok(())
@@ -104,7 +108,7 @@ pub(super) fn sudo(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     step.file(&Managed { mode: Mode(0o440), checked_by, ..Managed::new(SUDOERS, text) })?;
     step.after("packages");
     for name in plan.spec.admins().keys() {
-        step.after(&format!("account-{name}"));
+        step.after(&account(name.as_ref()));
     }
     plan.add(step);
     Ok(())

@@ -5,7 +5,7 @@ use stead_spec::units::NodeName;
 
 use super::hosts;
 use crate::disks;
-use crate::inventory::{Activity, Enablement, Mode, Questions};
+use crate::inventory::{Activity, Enablement, Questions};
 use crate::op::Program;
 use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, header, look};
 use crate::step::About;
@@ -69,9 +69,7 @@ pub(super) fn tls(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     if !disks::vault_is_open(plan) {
         return Err(Hidden::new("its certificate", "the vault, which has it, isn't mounted"));
     }
-    let leaf = plan.secret(&secret(&plan.node.name));
-    let mark = leaf.to_string();
-    step.file(&Managed { mode: Mode(0o600), secrets: vec![leaf], ..Managed::new(KEY, mark) })?;
+    step.file(&Managed::secret(KEY, plan.secret(&secret(&plan.node.name))))?;
     for folder in FOLDERS {
         step.folder(folder)?;
     }

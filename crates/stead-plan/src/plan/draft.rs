@@ -323,6 +323,12 @@ impl Managed {
         }
     }
 
+    /// A file that is a secret as a whole.
+    pub(crate) fn secret(path: impl Into<String>, secret: SecretRef) -> Self {
+        let text = secret.to_string();
+        Self { mode: Mode(0o600), secrets: vec![secret], ..Self::new(path, text) }
+    }
+
     /// A file that everybody may read.
     pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
         Self {

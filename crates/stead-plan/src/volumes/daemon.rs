@@ -59,9 +59,7 @@ pub(super) fn tls(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     if !disks::vault_is_open(plan) {
         return Err(Hidden::new("its certificate", "the vault, which has it, isn't mounted"));
     }
-    let leaf = plan.secret(&secret(&plan.node.name));
-    let mark = leaf.to_string();
-    step.file(&Managed { mode: Mode(0o600), secrets: vec![leaf], ..Managed::new(KEY, mark) })?;
+    step.file(&Managed::secret(KEY, plan.secret(&secret(&plan.node.name))))?;
     for what in ["key", "pem"] {
         step.link(&path(plan.suite, what), KEY)?;
     }

@@ -27,6 +27,16 @@ networks = ["lan", "lab"]
     TOML.to_owned() + more
 }
 
+/// What is installed on a node of Debian 13 for them.
+pub(crate) const PACKAGES: [&str; 6] = [
+    "libvirt-clients",
+    "libvirt-daemon-lock",
+    "libvirt-daemon-plugin-lockd",
+    "libvirt-daemon-system",
+    "qemu-system-x86",
+    "qemu-utils",
+];
+
 /// What libvirt makes of the plan.
 pub(super) fn hypervisor(spec: &Spec, plan: &Plan, name: &NodeName, node: &mut NodeInventory) {
     for op in plan.steps.iter().filter(|step| step.id.node == *name).flat_map(|step| &step.ops) {

@@ -325,14 +325,7 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
     wanted.extend(["systemd-cryptsetup", "frr", "iputils-ping", "openvswitch-switch"]);
     wanted.extend(["jose", "tang", "clevis", "clevis-luks", "clevis-systemd", "lvm2", "thin-provisioning-tools"]);
     wanted.extend(["dmeventd", "xfsprogs", "glusterfs-client", "glusterfs-server"]);
-    wanted.extend([
-        "libvirt-clients",
-        "libvirt-daemon-system",
-        "libvirt-daemon-lock",
-        "libvirt-daemon-plugin-lockd",
-        "qemu-system-x86",
-        "qemu-utils",
-    ]);
+    wanted.extend(machines::PACKAGES);
     wanted.extend(spec.host().packages.iter().map(AsRef::<str>::as_ref));
     packages.extend(wanted.into_iter().map(|name| (name.to_owned(), installed("1.0-1"))));
     node.packages = Known::Is(packages);
