@@ -189,6 +189,17 @@ impl TestLab {
         }
     }
 
+    /// Whether what listens there (`HOST:PORT`) ends a TLS connection of one who shows no certificate. In TLS 1.3 that one has
+    /// shaken hands before it hears so, and has to stay to be told.
+    pub(crate) fn hangs_up(&self, node: &str, address: &str) -> bool {
+        let stay = format!(
+            "said=$(timeout 100 openssl s_client -connect {address} < <(exec sleep 100 2> /dev/null) 2>&1); echo $? \"$said\""
+        );
+        let said = self.on(node, &stay);
+        assert!(said.contains("CONNECTED"), "{said}");
+        !said.starts_with("124 ")
+    }
+
     /// Waits until a command works on a node.
     pub(crate) fn until(&self, node: &str, script: &str) {
         eventually(script, || self.run(node, script).is_ok());
