@@ -341,6 +341,12 @@ fn volumes() -> Vec<Case> {
             (brick.empty, brick.served) = (true, false);
             brick.folders.clear();
         }),
+        // The agent was killed, and udev mounted what it had made.
+        after("volume-format-cut", |nodes| {
+            let Known::Is(pools) = &mut node(nodes, "node2").pools else { panic!("pools") };
+            let volume = pools.values_mut().find_map(|pool| pool.volumes.get_mut("brick")).unwrap();
+            volume.tags.insert("stead-unformatted".to_owned());
+        }),
         after("volume-of-another-cluster", |nodes| {
             for name in ["node1", "node2", "node3"] {
                 let options = &mut knows(nodes, name).volumes.get_mut("gv0").unwrap().options;

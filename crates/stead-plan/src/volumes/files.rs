@@ -93,16 +93,21 @@ pub(super) fn files(plan: &mut NodePlan<'_, '_>, share: &Share<'_>) -> Result<()
         let create = Program::Lvcreate.command().args(create).args(["--name", name, "--virtualsize", &size]);
         step.run(create.args(["--thinpool", POOL, group]).timeout(TIMEOUT));
     }
+    let mounted = disks::mounted_at(&seen.children, &place).is_some();
     if there.is_none_or(|there| there.tags.contains(UNFORMATTED)) {
-        step.why("it has no file system");
-        // By force: what a cut left is no file system, and nothing else was ever there.
-        step.run(Program::MkfsXfs.command().args(["-f", "-q", "-K", "-i", "size=512", &device]).timeout(TIMEOUT));
+        if mounted {
+            // It was made, and udev had it mounted, before the rest was cut.
+            step.why("nothing says yet that its file system is whole, and it is mounted");
+        } else {
+            step.why("it has no file system");
+            // By force: what a cut left is no file system, and nothing else was ever there.
+            step.run(Program::MkfsXfs.command().args(["-f", "-q", "-K", "-i", "size=512", &device]).timeout(TIMEOUT));
+        }
         step.run(Program::Sync.command().args([&device]));
         step.run(Program::Lvchange.command().args(["--deltag", UNFORMATTED, &format!("{group}/{name}")]));
         // LVM leaves it in the disk's cache, and files that come now must not be taken for what a cut left.
         step.run(Program::Sync.command().args([&device]));
     }
-    let mounted = disks::mounted_at(&seen.children, &place).is_some();
     if !mounted {
         if matches!(state(plan.seen, &place)?, FileState::Absent) {
             step.rests_on(About::File(place.clone().into()))?;
