@@ -39,6 +39,12 @@ pub enum Op {
         /// Permissions of the lowest one.
         mode: Mode,
     },
+    /// A folder to mount something on, and those above it: nothing can be written there while nothing is mounted. Whether
+    /// something is, is seen when this is done: it may come whenever its disk does.
+    MountPoint {
+        /// Where.
+        path: Utf8PathBuf,
+    },
     /// A proof that a disk may be formatted, right before it is.
     Vacant(Vacant),
     /// A file that an operation before this one wrote: its content is what the step finds out, and the file goes.

@@ -207,7 +207,7 @@ impl<'a, L: Link> Run<'a, L> {
                 }
             }
             Op::Place { content, .. } => self.word(content),
-            Op::Link { .. } | Op::Folder { .. } | Op::Vacant(_) | Op::Take { .. } => {}
+            Op::Link { .. } | Op::Folder { .. } | Op::MountPoint { .. } | Op::Vacant(_) | Op::Take { .. } => {}
         }
         op
     }
@@ -327,7 +327,7 @@ fn of_op(op: &Op) -> Vec<&OutputRef> {
         Op::Run(command) => wanted(command),
         Op::Write(write) => write.checked_by.as_ref().map(wanted).unwrap_or_default(),
         Op::Place { content, .. } => of_word(content),
-        Op::Link { .. } | Op::Folder { .. } | Op::Vacant(_) | Op::Take { .. } => Vec::new(),
+        Op::Link { .. } | Op::Folder { .. } | Op::MountPoint { .. } | Op::Vacant(_) | Op::Take { .. } => Vec::new(),
     }
 }
 

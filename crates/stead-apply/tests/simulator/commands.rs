@@ -47,6 +47,10 @@ impl Node {
                 self.disk.files.insert(path.clone(), Entry::Folder { mode: *mode });
                 Ok(())
             }
+            Op::MountPoint { path } => {
+                self.disk.files.entry(path.clone()).or_insert(Entry::Folder { mode: Mode(0o755) });
+                Ok(())
+            }
             op => self.drive_op(op, cut).unwrap_or_else(|| Err(Failure::Unheard(format!("{op:?}")))),
         }
     }

@@ -117,6 +117,10 @@ async fn perform_ops(
                 let (place, path, mode) = (place.clone(), path.clone(), *mode);
                 blocking(move || write::folder(&place, &path, mode)).await
             }
+            Op::MountPoint { path } => {
+                let (place, path) = (place.clone(), path.clone());
+                blocking(move || write::mount_point(&place, &path)).await
+            }
             Op::Vacant(wanted) => vacant(wanted, &job.step, place, runner).await,
             Op::Take { path, output } => {
                 let (place, path) = (place.clone(), path.clone());
@@ -184,6 +188,10 @@ fn shown(op: &Op) -> String {
         Op::Write(Write { path, .. }) | Op::Place { path, .. } => format!("write {path}"),
         Op::Link { path, target } => format!("ln -sfn {} {}", quote(target.as_str()), quote(path.as_str())),
         Op::Folder { path, mode: Mode(mode) } => format!("mkdir -p -m {mode:04o} {}", quote(path.as_str())),
+        Op::MountPoint { path } => {
+            let path = quote(path.as_str());
+            format!("mkdir -p {path}; mountpoint -q {path} || chattr +i {path}")
+        }
         Op::Vacant(wanted) => format!("look once more {wanted}"),
         Op::Take { path, .. } => format!("take {path}"),
     }

@@ -177,6 +177,12 @@ async fn links_and_folders_are_made_once() {
     assert_eq!(failed(&outcome(&node, in_the_way).await), "could not write /srv/a: there is a folder");
 }
 
+#[test]
+fn what_is_mounted_stays_as_it_is() {
+    // The kernel's own files can't be made immutable: to try would fail.
+    assert!(!write::mount_point(&Place::node(), "/proc".into()).unwrap());
+}
+
 #[tokio::test]
 async fn a_programs_status_is_what_came_of_it() {
     let node = Node::new();

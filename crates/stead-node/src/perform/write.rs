@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{IFlags, Mode as FileMode, OFlags, fstat, ioctl_getflags, ioctl_setflags, open, stat};
+use rustix::io::Errno;
 use stead_plan::MARK;
 use stead_plan::inventory::{Mode, sha256};
 use stead_plan::op::Write;
@@ -116,6 +118,27 @@ pub(super) fn folder(place: &Place, path: &Utf8Path, mode: Mode) -> Result<bool,
     let permissions = fs::Permissions::from_mode(mode.0.into());
     fs::set_permissions(&at, permissions).map_err(FileError::of("set the permissions of", &at))?;
     sync_folder(&at)?;
+    Ok(true)
+}
+
+/// Makes a folder that nothing can be written into while nothing is mounted there; whether it was missing or wasn't so.
+///
+/// What is looked at is what is changed: a file system that is mounted meanwhile isn't touched.
+pub(super) fn mount_point(place: &Place, path: &Utf8Path) -> Result<bool, OpError> {
+    let at = place.at(path);
+    let made = create_folder(&at, 0o755)?;
+    let failed = |error: Errno| OpError::from(FileError::of("make immutable", &at)(error.into()));
+    let folder = open(at.as_std_path(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, FileMode::empty());
+    let folder = folder.map_err(failed)?;
+    let above = stat(at.parent().unwrap_or(&at).as_std_path()).map_err(failed)?;
+    if fstat(&folder).map_err(failed)?.st_dev != above.st_dev {
+        return Ok(made);
+    }
+    let flags = ioctl_getflags(&folder).map_err(failed)?;
+    if flags.contains(IFlags::IMMUTABLE) {
+        return Ok(made);
+    }
+    ioctl_setflags(&folder, flags | IFlags::IMMUTABLE).map_err(failed)?;
     Ok(true)
 }
 

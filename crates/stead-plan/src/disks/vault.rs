@@ -145,11 +145,7 @@ pub(super) fn vault(plan: &mut NodePlan<'_, '_>, disks: &[&DataDisk<'_>]) -> Res
     }
     let mounted = volume.is_some_and(|volume| volume.mounts.iter().any(|mount| mount == PLACE));
     if !mounted {
-        if matches!(state(plan.seen, PLACE)?, FileState::Absent) {
-            step.rests_on(About::File(PLACE.into()))?;
-            step.op(Op::Folder { path: PLACE.into(), mode: Mode(0o700) });
-        }
-        step.run(Program::Chattr.command().args(["+i", PLACE]));
+        step.op(Op::MountPoint { path: PLACE.into() });
     }
     // Started by its device, as disks are: the boot neither waits for it nor gives it up.
     let line = format!("{device} {PLACE} ext4 noauto,_netdev,noatime,nodev,nosuid,noexec 0 2\n");

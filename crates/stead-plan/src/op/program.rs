@@ -29,7 +29,6 @@ programs! {
     AptGet "/usr/bin/apt-get" of "apt",
     Blkdiscard "/usr/sbin/blkdiscard" of "util-linux",
     Blkid "/usr/sbin/blkid" of "util-linux",
-    Chattr "/usr/bin/chattr" of "e2fsprogs",
     Chronyd "/usr/sbin/chronyd" of "chrony",
     Clevis "/usr/bin/clevis" of "clevis",
     Cryptsetup "/usr/sbin/cryptsetup" of "cryptsetup-bin",

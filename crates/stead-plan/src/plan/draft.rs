@@ -95,7 +95,12 @@ impl<'a> Draft<'a> {
         let path = |op: &Op| match op {
             Op::Write(write) => Some(write.path.clone()),
             Op::Link { path, .. } => Some(path.clone()),
-            Op::Run(_) | Op::Folder { .. } | Op::Vacant(_) | Op::Take { .. } | Op::Place { .. } => None,
+            Op::Run(_)
+            | Op::Folder { .. }
+            | Op::MountPoint { .. }
+            | Op::Vacant(_)
+            | Op::Take { .. }
+            | Op::Place { .. } => None,
         };
         self.step.ops.iter().filter_map(path).collect()
     }

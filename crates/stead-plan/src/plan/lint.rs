@@ -87,7 +87,7 @@ fn one(op: &Op, step: &Step, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mu
                 command(check, step, given, wrong);
             }
         }
-        Op::Link { path, .. } | Op::Folder { path, .. } => place(path, wrong),
+        Op::Link { path, .. } | Op::Folder { path, .. } | Op::MountPoint { path } => place(path, wrong),
         Op::Place { path, content } => {
             place(path, wrong);
             argument(content, step, given, wrong);

@@ -258,6 +258,9 @@ fn body(step: &Step, detail: Detail) -> Vec<Line> {
             }
             Op::Link { path, target } => lines.push(action("links", format!("{path} to {target}"))),
             Op::Folder { path, mode } => lines.push(action("makes", format!("{path}{}", permissions(*mode, 0o755)))),
+            Op::MountPoint { path } => {
+                lines.push(action("makes", format!("{path}, immutable while nothing is mounted there")));
+            }
             Op::Vacant(proof) => lines.push(action("proves", proof.to_string())),
             Op::Take { path, .. } => lines.push(action("takes", path.to_string())),
             Op::Place { path, content } => lines.push(action("places", format!("{} as {path}", lines::word(content)))),

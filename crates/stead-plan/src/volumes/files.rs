@@ -7,10 +7,10 @@ use stead_spec::Bytes;
 
 use super::layout::{Share, bricks_on, mount_unit};
 use crate::disks::{self, EXTENT, MARK};
-use crate::inventory::{FileState, Mode, Questions};
+use crate::inventory::{Mode, Questions};
 use crate::op::{Op, Program};
 use crate::plan::Block;
-use crate::plan::planner::{Hidden, Managed, NodePlan, header, state};
+use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 use crate::step::About;
 
 const POOL: &str = "pool";
@@ -32,7 +32,6 @@ const TIMEOUT: u32 = 300;
 pub(super) fn questions(shares: &[Share<'_>], out: &mut Questions) {
     out.files.extend([FSTAB, PROFILE, RULES].map(Into::into));
     for share in shares {
-        out.files.insert(share.place().into());
         let unit = mount_unit(&share.place());
         out.files.insert(disks::mount_drop_in_path(&unit).into());
         out.units.insert(unit);
@@ -109,12 +108,7 @@ pub(super) fn files(plan: &mut NodePlan<'_, '_>, share: &Share<'_>) -> Result<()
         step.run(Program::Sync.command().args([&device]));
     }
     if !mounted {
-        if matches!(state(plan.seen, &place)?, FileState::Absent) {
-            step.rests_on(About::File(place.clone().into()))?;
-            step.op(Op::Folder { path: place.clone().into(), mode: Mode(0o755) });
-        }
-        // Nothing can be written there while it isn't mounted.
-        step.run(Program::Chattr.command().args(["+i", &place]));
+        step.op(Op::MountPoint { path: place.clone().into() });
     }
     let discard = if share.volume.discard { ",discard" } else { "" };
     let line = format!("{device} {place} xfs noauto,_netdev,noatime,inode64{discard} 0 0\n");

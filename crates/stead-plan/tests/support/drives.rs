@@ -226,7 +226,7 @@ impl Drives {
                 }
                 done()
             }
-            (Program::Blkdiscard | Program::Chattr | Program::Udevadm, _) => done(),
+            (Program::Blkdiscard | Program::Udevadm, _) => done(),
             _ => return None,
         })
     }

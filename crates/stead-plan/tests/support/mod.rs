@@ -307,6 +307,9 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
             Op::Folder { path, mode } => {
                 node.files.insert(path.clone(), folder(mode.0));
             }
+            Op::MountPoint { path } => {
+                node.files.insert(path.clone(), folder(0o755));
+            }
             Op::Link { path, target } => {
                 node.files.insert(path.clone(), Known::Is(FileState::Link(target.clone())));
             }

@@ -139,6 +139,8 @@ fn without_volumes(cluster: &TestCluster) {
     }
     for node in NODES {
         cluster.on(node, take);
+        // Nothing comes to lie where a brick is mounted and isn't.
+        assert!(!cluster.works(node, "touch /srv/bricks/stead_*/file"), "{node}");
         assert!(!cluster.works(node, "lvs --noheadings -o lv_name | grep -qv vault"), "{node}");
     }
 }
