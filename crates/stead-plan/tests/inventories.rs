@@ -331,6 +331,14 @@ fn volumes() -> Vec<Case> {
             node(nodes, "node2").storage.written.peers.clear();
             stopped(nodes, "node2", Daemon::Stopped, Activity::Changing);
         }),
+        // A node's power went while it was made one of the pool.
+        after("volume-probe-cut", |nodes| {
+            knows(nodes, "node2").peers.get_mut("node3.core").unwrap().standing = Standing::Joining;
+            node(nodes, "node2").storage.written.peers.remove("node3.core");
+            knows(nodes, "node3").peers.remove("node1.core");
+            knows(nodes, "node3").peers.get_mut("node2.core").unwrap().standing = Standing::Joining;
+            node(nodes, "node3").storage.written.peers.clear();
+        }),
         after("volume-daemon-lost", |nodes| {
             node(nodes, "node2").storage.written = Written::default();
             stopped(nodes, "node2", Daemon::New, Activity::Inactive);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use roxmltree::{Document, Node};
 use stead_plan::op::{Command, Program};
 use stead_plan::volumes::{Knows, Peer, Replicated, Standing};
+use uuid::Uuid;
 
 use crate::exec::Runner;
 use crate::read::why;
@@ -52,8 +53,9 @@ fn peers(text: &str) -> Result<BTreeMap<String, Peer>, String> {
             (IN_POOL, "1") => Standing::Connected,
             (IN_POOL, _) => Standing::Away,
             (REJECTED, _) => Standing::Rejected,
-            // On its way into the pool.
-            _ => continue,
+            // It isn't known yet who it is.
+            _ if Uuid::parse_str(word(peer, "uuid")).is_ok_and(|id| id.is_nil()) => continue,
+            _ => Standing::Joining,
         };
         let names = peer.descendants().filter(|node| node.has_tag_name("hostname")).filter_map(|node| node.text());
         let name = name_of(names).unwrap_or_default();
@@ -131,14 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_away_or_rejected_is_one_and_one_on_its_way_is_none() {
+    fn a_peer_that_is_away_rejected_or_on_its_way_is_one_and_one_that_never_answered_is_none() {
         let (_, text) = each("gluster-peers.xml").last().unwrap();
         let first = |from: &str, to: &str| peers(&text.replacen(from, to, 1)).unwrap();
         let standing = |peers: &BTreeMap<String, Peer>| peers.values().map(|peer| peer.standing).collect::<Vec<_>>();
         let away = first("<connected>1<", "<connected>0<");
         assert_eq!(standing(&away), [Standing::Away, Standing::Connected]);
         assert_eq!(standing(&first("<state>3<", "<state>6<")), [Standing::Rejected, Standing::Connected]);
-        assert_eq!(standing(&first("<state>3<", "<state>4<")), [Standing::Connected]);
+        assert_eq!(standing(&first("<state>3<", "<state>5<")), [Standing::Joining, Standing::Connected]);
+        let id = text.split("<uuid>").nth(1).and_then(|rest| rest.get(..36)).unwrap();
+        let unknown = text.replacen(id, &Uuid::nil().to_string(), 1).replacen("<state>3<", "<state>1<", 1);
+        assert_eq!(standing(&peers(&unknown).unwrap()), [Standing::Connected]);
         let failed = peers(&text.replacen("<opRet>0<", "<opRet>-1<", 1)).unwrap_err();
         assert!(failed.starts_with("gluster could not tell"), "{failed}");
     }

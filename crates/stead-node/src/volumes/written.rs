@@ -6,8 +6,12 @@ use super::STATE;
 use super::gluster::name_of;
 use crate::place::Place;
 
+/// gluster's numbers for a peer that both sides have agreed on (`GD_FRIEND_STATE_BEFRIENDED`), and for one that knows
+/// something else of a volume (`GD_FRIEND_STATE_REJECTED`). At any other, they are still to agree.
+const WHOLE: [&str; 2] = ["3", "6"];
+
 /// A file that can't be read or is torn tells nothing; nor does one of another name than its UUID, for the daemon reads none
-/// of these.
+/// of these; nor one of a peer that is on its way.
 pub(super) fn look(place: &Place) -> Written {
     let text = |path: String| place.text(path).unwrap_or_default();
     let info = text(format!("{STATE}/glusterd.info"));
@@ -23,6 +27,7 @@ pub(super) fn look(place: &Place) -> Written {
 
 /// Its name and its UUID.
 fn peer(text: &str) -> Option<(String, String)> {
+    value(text, "state").filter(|state| WHOLE.contains(state))?;
     let names =
         text.lines().filter(|line| line.starts_with("hostname")).filter_map(|line| Some(line.split_once('=')?.1));
     Some((name_of(names)?.to_owned(), value(text, "uuid")?.to_owned()))
@@ -54,6 +59,10 @@ mod tests {
                 &format!("{STATE}/peers/8e0969c9-75b2-4677-9503-4f1c1f2d1a45.tmp"),
                 &peer.replace("1e09", "8e09"),
             );
+            // What the cut of a probe leaves.
+            let (id, other) = ("1e0969c9", "9e0969c9");
+            let halfway = peer.replace("state=3", "state=5").replace(id, other).replace("node3", "node2");
+            tree.write(&format!("{STATE}/peers/9e0969c9-75b2-4677-9503-4f1c1f2d1a45"), &halfway);
             let written = look(&tree.place);
             assert_eq!(written.id.map(|id| id.len()), Some(36), "{release}");
             assert_eq!(written.version.as_deref(), Some("100000"), "{release}");

@@ -126,6 +126,14 @@ fn daemons(asked: &[Asked<'_>], found: &mut Found) {
                                 have its daemon learn it from the others, while its bricks go on";
                     found.bad(Some(name), what, next);
                 }
+                let joining = of(Standing::Joining);
+                if !joining.is_empty() {
+                    let what = format!(
+                        "{name}'s storage daemon hasn't agreed with {}'s on knowing each other",
+                        names(joining)
+                    );
+                    found.bad(Some(name), what, "`stead apply` ends what was cut there");
+                }
                 let lost = of(Standing::Away);
                 if !lost.is_empty() {
                     let what = format!("{name}'s storage daemon has no connection to {}'s", names(lost));

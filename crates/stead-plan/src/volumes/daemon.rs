@@ -6,6 +6,7 @@ use stead_spec::units::{NodeName, Suite};
 use uuid::Uuid;
 
 use super::STATE;
+use super::facts::{Peer, Standing};
 use super::layout::{host, members};
 use crate::disks;
 use crate::inventory::{Mode, Questions};
@@ -86,7 +87,7 @@ pub(super) fn daemon(
     let mut restart = step.file(&Managed::new(CONFIG, header("#") + &config()))?;
     let unit = step.unit_file(&Managed::new(UNIT_FILE, header("#") + &unit(plan)))?;
     for (path, (who, text)) in forgotten(plan, nodes) {
-        step.why(format!("{path} doesn't say who {who} is any more"));
+        step.why(format!("{path} should say who {who} is"));
         step.rests_on(About::PeersWritten)?;
         let (path, mode, secrets) = (path.into(), Mode(0o600), Vec::new());
         step.op(Op::Write(Write { path, mode, text, secrets, checked_by: None, made_from: None }));
@@ -119,9 +120,9 @@ fn forgotten(plan: &NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> BTreeMap<String,
     let others: Vec<_> = nodes.iter().filter(|other| other.node.name != plan.node.name).collect();
     let knowing = others.iter().filter_map(|other| Some((&other.seen.storage.written, other.seen.storage.knows()?)));
     let knowing: Vec<_> = knowing.filter(|(_, knows)| !knows.peers.is_empty()).collect();
-    let ids: BTreeSet<_> = knowing.iter().map(|(_, knows)| knows.peers.get(&me).map(|peer| &peer.id)).collect();
-    // All that know others agree on who it is.
-    let Some(Some(id)) = ids.first().filter(|_| ids.len() == 1) else { return files };
+    let ids: BTreeSet<_> = knowing.iter().filter_map(|(_, knows)| Some(&knows.peers.get(&me)?.id)).collect();
+    // All that know it agree on who it is. A probe that was cut has some know it and others not, or both know half.
+    let Some(id) = ids.first().filter(|_| ids.len() == 1) else { return files };
     let version = knowing.iter().find_map(|(written, _)| written.version.as_ref());
     // One that runs is who it says it is.
     let is_lost = own.written.id.as_ref().is_none_or(|written| own.knows().is_none() && written != *id);
@@ -220,7 +221,8 @@ pub(super) fn pool(plan: &mut NodePlan<'_, '_>, nodes: &[Planned<'_>]) -> Result
         }
         let other = nodes.iter().find(|other| other.node.name == member.name);
         let other = other.ok_or_else(|| Hidden::new(format!("{}'s storage", member.name), "the node didn't answer"))?;
-        if super::knows(other.seen)?.is_some_and(|knows| !knows.peers.is_empty()) {
+        let is_one = |peer: &Peer| peer.standing != Standing::Joining;
+        if super::knows(other.seen)?.is_some_and(|knows| knows.peers.values().any(is_one)) {
             let why = format!("{} is in a pool of storage daemons already, without {}", member.name, plan.node.name);
             let way = "`gluster pool list` there shows whom it knows; `gluster peer detach` takes it out of that pool";
             plan.refuse(why, way);

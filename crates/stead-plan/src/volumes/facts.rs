@@ -73,6 +73,8 @@ pub enum Standing {
     Away,
     /// What they know of volumes differs, so one of them takes nothing from the other.
     Rejected,
+    /// They have begun to know each other, and haven't agreed yet; after a cut they never do.
+    Joining,
 }
 
 /// A volume whose files lie on several nodes.

@@ -177,7 +177,7 @@ fn leftovers<'a>(planner: &mut Planner<'a>, of: Planned<'a>) {
 fn leader<'a>(members: &[Planned<'a>]) -> Option<Planned<'a>> {
     let rank = |member: &&Planned<'_>| {
         let peers = member.seen.storage.knows().into_iter().flat_map(|knows| knows.peers.values());
-        let peers = peers.filter(|peer| peer.standing != Standing::Rejected).count();
+        let peers = peers.filter(|peer| matches!(peer.standing, Standing::Connected | Standing::Away)).count();
         (std::cmp::Reverse(peers), member.suite, member.place)
     };
     members.iter().min_by_key(rank).copied()
