@@ -349,6 +349,14 @@ fn volumes() -> Vec<Case> {
             (brick.empty, brick.served) = (true, false);
             brick.folders.clear();
         }),
+        // A node's power went right after the volume was made: its brick lost the sign that it is one.
+        after("volume-new-brick-cut", |nodes| {
+            for name in ["node1", "node2", "node3"] {
+                let brick = brick(nodes, name);
+                brick.folders.clear();
+                (brick.empty, brick.bare, brick.served) = (name == "node2", true, name != "node2");
+            }
+        }),
         // The agent was killed, and udev mounted what it had made.
         after("volume-format-cut", |nodes| {
             let Known::Is(pools) = &mut node(nodes, "node2").pools else { panic!("pools") };

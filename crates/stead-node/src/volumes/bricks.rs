@@ -16,6 +16,9 @@ const PENDING: &str = ".glusterfs/indices/xattrop";
 const INTERNAL: &str = ".glusterfs";
 const LINKED: &str = "xattrop-";
 
+/// What the engine makes in a brick by itself, beside its own folder: a folder of this name and its number.
+const ANONYMOUS: &str = ".glusterfs-anonymous-inode-";
+
 /// Of so many of them it is looked whom they accuse.
 const LOOKED_AT: usize = 64;
 
@@ -45,6 +48,7 @@ pub(super) fn look(place: &Place, folder: &Utf8Path, served: bool) -> Result<Opt
             [one] if one == INTERNAL => place.names(folder.join(INTERNAL)).is_ok_and(|names| names.is_empty()),
             _ => false,
         },
+        bare: names.iter().all(|name| name == INTERNAL || name.starts_with(ANONYMOUS)),
         folders: names.iter().filter(|name| !name.starts_with('.')).filter(|name| is_folder(name)).cloned().collect(),
         served,
         pending: pending.len(),
@@ -82,12 +86,16 @@ mod tests {
         std::fs::create_dir_all(node.at(folder.as_str())).unwrap();
         let empty = look(&node.place, folder, false).unwrap().unwrap();
         assert!(empty.empty && empty.folders.is_empty() && empty.pending == 0 && empty.size > empty.free);
+        node.write(&format!("{folder}/.glusterfs/indices/xattrop/xattrop-1b"), "");
+        std::fs::create_dir_all(node.at(format!("{folder}/{ANONYMOUS}5e2f"))).unwrap();
+        let new = look(&node.place, folder, true).unwrap().unwrap();
+        assert!(new.bare && !new.empty, "{new:?}");
         for name in ["vm/a.qcow2", ".glusterfs/indices/xattrop/xattrop-1b", ".glusterfs/indices/xattrop/5e2f"] {
             node.write(&format!("{folder}/{name}"), "");
         }
         node.write(&format!("{folder}/file"), "");
         let used = look(&node.place, folder, true).unwrap().unwrap();
-        assert!(!used.empty && used.served && used.pending == 1, "{used:?}");
+        assert!(!used.empty && !used.bare && used.served && used.pending == 1, "{used:?}");
         assert_eq!(used.folders, ["vm".to_owned()].into());
     }
 }

@@ -101,6 +101,9 @@ pub struct Brick {
     pub folders: BTreeSet<String>,
     /// Whether there is nothing at all in it.
     pub empty: bool,
+    /// Whether there is nothing in it but what the engine makes by itself.
+    #[serde(default)]
+    pub bare: bool,
     /// Whether a process serves it.
     pub served: bool,
     /// How many files changed while another copy of them wasn't there.

@@ -86,7 +86,9 @@ pub(super) fn volume(
         if now.is_some() {
             step.why("it is stopped");
         }
-        step.run(gluster(["volume", "start", name]).timeout(TIMEOUT));
+        // A cut may have taken from a new brick the sign that it is one, and nothing else is in any.
+        let force = holds_nothing(&bricks, members).then_some("force");
+        step.run(gluster(["volume", "start", name].into_iter().chain(force)).timeout(TIMEOUT));
     } else if let Some((address, new)) = made_anew(&bricks, members) {
         let (volume, brick) = (name, address);
         plan.note(format!(
@@ -268,8 +270,16 @@ fn there<'m>(brick: &Share<'_>, members: &[Planned<'m>]) -> Option<&'m Brick> {
 /// A brick of a volume that has lost all that was in it, as one on a disk that was formatted anew. Started by force, it
 /// would count as a good copy.
 fn made_anew<'a>(bricks: &[Share<'a>], members: &[Planned<'_>]) -> Option<(String, String)> {
+    if holds_nothing(bricks, members) {
+        return None;
+    }
     let is_empty = |brick: &&Share<'a>| there(brick, members).is_some_and(|there| there.empty);
     bricks.iter().find(is_empty).map(|brick| (brick.address(), format!("{}'s {}", brick.node.name, brick.folder())))
+}
+
+/// Whether nothing was ever written to a volume, as all its bricks tell.
+fn holds_nothing(bricks: &[Share<'_>], members: &[Planned<'_>]) -> bool {
+    bricks.iter().all(|brick| there(brick, members).is_some_and(|there| there.empty || there.bare))
 }
 
 /// Which bricks should run and don't.
