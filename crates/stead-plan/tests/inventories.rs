@@ -14,7 +14,7 @@ use stead_plan::inventory::{
 };
 use stead_plan::machines::VirtualNetwork;
 use stead_plan::step::StepId;
-use stead_plan::volumes::{Brick, Daemon, Knows, Standing, Written};
+use stead_plan::volumes::{Brick, Daemon, Knows, ROOT, Standing, Written};
 use stead_spec::Bytes;
 
 use support::machines::{PACKAGES, with_machines};
@@ -346,7 +346,7 @@ fn volumes() -> Vec<Case> {
         after("volume-files-lost", |nodes| node(nodes, "node2").storage.written = Written::default()),
         after("volume-brick-made-anew", |nodes| {
             let brick = brick(nodes, "node2");
-            (brick.empty, brick.served) = (true, false);
+            (brick.empty, brick.served, brick.volume) = (true, false, None);
             brick.folders.clear();
         }),
         // A node's power went right after the volume was made: its brick lost the sign that it is one.
@@ -356,6 +356,14 @@ fn volumes() -> Vec<Case> {
                 brick.folders.clear();
                 (brick.empty, brick.bare, brick.served) = (name == "node2", true, name != "node2");
             }
+            brick(nodes, "node2").volume = None;
+        }),
+        // Or it has kept that, and the others have been written to, and know it.
+        after("volume-brick-never-ran", |nodes| {
+            brick(nodes, "node1").accuses.insert(ROOT.to_owned(), [1].into());
+            let brick = brick(nodes, "node2");
+            (brick.empty, brick.served) = (true, false);
+            brick.folders.clear();
         }),
         // The agent was killed, and udev mounted what it had made.
         after("volume-format-cut", |nodes| {

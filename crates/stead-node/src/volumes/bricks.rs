@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 
 use camino::Utf8Path;
-use stead_plan::volumes::Brick;
+use stead_plan::volumes::{Brick, ROOT};
 use stead_spec::Bytes;
+use uuid::Uuid;
 
 use crate::place::Place;
 use crate::read::why;
@@ -15,6 +16,9 @@ use crate::read::why;
 const PENDING: &str = ".glusterfs/indices/xattrop";
 const INTERNAL: &str = ".glusterfs";
 const LINKED: &str = "xattrop-";
+
+/// By which a brick says which volume it is of: 16 bytes.
+const VOLUME: &str = "trusted.glusterfs.volume-id";
 
 /// What the engine makes in a brick by itself, beside its own folder: a folder of this name and its number.
 const ANONYMOUS: &str = ".glusterfs-anonymous-inode-";
@@ -48,6 +52,7 @@ pub(super) fn look(place: &Place, folder: &Utf8Path, served: bool) -> Result<Opt
             [one] if one == INTERNAL => place.names(folder.join(INTERNAL)).is_ok_and(|names| names.is_empty()),
             _ => false,
         },
+        volume: volume(&at),
         bare: names.iter().all(|name| name == INTERNAL || name.starts_with(ANONYMOUS)),
         folders: names.iter().filter(|name| !name.starts_with('.')).filter(|name| is_folder(name)).cloned().collect(),
         served,
@@ -58,10 +63,19 @@ pub(super) fn look(place: &Place, folder: &Utf8Path, served: bool) -> Result<Opt
     }))
 }
 
+/// The UUID of the volume that a brick is of.
+fn volume(brick: &Utf8Path) -> Option<String> {
+    let mut id = [0; 16];
+    let length = rustix::fs::lgetxattr(brick.as_std_path(), VOLUME, &mut id).ok()?;
+    (length == id.len()).then(|| Uuid::from_bytes(id).to_string())
+}
+
 /// Which copies are behind, according to this one. What can't be read accuses nobody.
 fn accused(brick: &Utf8Path, id: &str) -> BTreeSet<usize> {
     let (Some(first), Some(second)) = (id.get(..2), id.get(2..4)) else { return BTreeSet::new() };
-    let path = brick.join(".glusterfs").join(first).join(second).join(id);
+    // Of folders there are links, which may not be followed: files of users' that are links look the same. The brick's own
+    // folder is where it is known to be.
+    let path = if id == ROOT { brick.to_owned() } else { brick.join(INTERNAL).join(first).join(second).join(id) };
     let mut names = vec![0; 65_536];
     let Ok(length) = rustix::fs::llistxattr(path.as_std_path(), &mut names) else { return BTreeSet::new() };
     let names = names[..length].split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
@@ -87,7 +101,7 @@ mod tests {
         let empty = look(&node.place, folder, false).unwrap().unwrap();
         assert!(empty.empty && empty.folders.is_empty() && empty.pending == 0 && empty.size > empty.free);
         node.write(&format!("{folder}/.glusterfs/indices/xattrop/xattrop-1b"), "");
-        std::fs::create_dir_all(node.at(format!("{folder}/{ANONYMOUS}5e2f"))).unwrap();
+        std::fs::create_dir_all(node.at(&format!("{folder}/{ANONYMOUS}5e2f"))).unwrap();
         let new = look(&node.place, folder, true).unwrap().unwrap();
         assert!(new.bare && !new.empty, "{new:?}");
         for name in ["vm/a.qcow2", ".glusterfs/indices/xattrop/xattrop-1b", ".glusterfs/indices/xattrop/5e2f"] {

@@ -94,6 +94,9 @@ pub struct Replicated {
     pub options: BTreeMap<String, String>,
 }
 
+/// gluster's number for a volume's own folder.
+pub const ROOT: &str = "00000000-0000-0000-0000-000000000001";
+
 /// A brick's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brick {
@@ -101,6 +104,9 @@ pub struct Brick {
     pub folders: BTreeSet<String>,
     /// Whether there is nothing at all in it.
     pub empty: bool,
+    /// The UUID of the volume that it bears the sign of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
     /// Whether there is nothing in it but what the engine makes by itself.
     #[serde(default)]
     pub bare: bool,

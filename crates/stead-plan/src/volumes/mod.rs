@@ -14,6 +14,7 @@
 //! *leader*: [`daemon::pool`], [`replicated`]. Then each node again: [`mounts`].
 
 mod daemon;
+mod empty_bricks;
 mod facts;
 mod files;
 pub(crate) mod layout;
@@ -34,7 +35,7 @@ use crate::plan::planner::{Hidden, Planned, Planner};
 use crate::step::Layer;
 use layout::{Share, bricks_on, members};
 
-pub use facts::{Brick, Daemon, Knows, Peer, Replicated, Standing, Storage, Written};
+pub use facts::{Brick, Daemon, Knows, Peer, ROOT, Replicated, Standing, Storage, Written};
 
 /// A restart of a brick makes its copies heal: with a second node's at the same time, nothing would be writable. The
 /// libraries are of exactly the daemon's version.
@@ -132,6 +133,10 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
     let mut node = planner.on(Layer::Volumes, leader);
     node.concern("the pool of its storage daemons", |node| daemon::pool(node, &members));
     for volume in replicated_of(spec) {
+        let now = leader.seen.storage.knows().and_then(|knows| knows.volumes.get(volume.name.as_ref()));
+        if let Some(now) = now {
+            empty_bricks::revive(planner, volume, &members, now);
+        }
         let mut node = planner.on(Layer::Volumes, leader);
         node.concern(&format!("volume {}", volume.name), |node| {
             let knows = knows(node.seen)?.unwrap_or_default();

@@ -6,7 +6,8 @@ use stead_spec::Spec;
 use stead_spec::units::{NodeName, Suite};
 use stead_spec::volumes::{Content, Volume};
 
-use super::facts::{Brick, Knows, Replicated};
+use super::empty_bricks::{hold_nothing, made_anew, step_of, there};
+use super::facts::{Knows, Replicated};
 use super::layout::{Share, members, sets};
 use super::{daemon, gluster, options};
 use crate::op::Program;
@@ -87,10 +88,11 @@ pub(super) fn volume(
             step.why("it is stopped");
         }
         // A cut may have taken from a new brick the sign that it is one, and nothing else is in any.
-        let force = holds_nothing(&bricks, members).then_some("force");
+        let force = hold_nothing(&bricks, members).then_some("force");
         step.run(gluster(["volume", "start", name].into_iter().chain(force)).timeout(TIMEOUT));
-    } else if let Some((address, new)) = made_anew(&bricks, members) {
-        let (volume, brick) = (name, address);
+    } else if let Some(brick) = now.and_then(|now| made_anew(&bricks, members, now)) {
+        let new = format!("{}'s {}", brick.node.name, brick.folder());
+        let (volume, brick) = (name, brick.address());
         plan.note(format!(
             "{new} is empty, and was a brick of volume {name}: to fill it from the others, `gluster volume reset-brick \
              {volume} {brick} start`, then `gluster volume reset-brick {volume} {brick} {brick} commit force`"
@@ -98,6 +100,9 @@ pub(super) fn volume(
     } else if let Some(why) = not_served(&bricks, members) {
         step.why(why);
         step.run(gluster(["volume", "start", name, "force"]).timeout(TIMEOUT));
+    }
+    for brick in &bricks {
+        step.after_step(step_of(brick));
     }
     step.rests_on(About::Volume(name.to_owned()))?;
     step.after(super::POOL);
@@ -259,27 +264,6 @@ fn is_same(plan: &mut NodePlan<'_, '_>, volume: &Volume, now: &Replicated, sets:
         return false;
     }
     true
-}
-
-/// What is seen of a brick, if it is there and could be looked at.
-fn there<'m>(brick: &Share<'_>, members: &[Planned<'m>]) -> Option<&'m Brick> {
-    let member = members.iter().find(|member| member.node.name == brick.node.name)?;
-    member.seen.storage.brick(brick.folder()).ok().flatten()
-}
-
-/// A brick of a volume that has lost all that was in it, as one on a disk that was formatted anew. Started by force, it
-/// would count as a good copy.
-fn made_anew<'a>(bricks: &[Share<'a>], members: &[Planned<'_>]) -> Option<(String, String)> {
-    if holds_nothing(bricks, members) {
-        return None;
-    }
-    let is_empty = |brick: &&Share<'a>| there(brick, members).is_some_and(|there| there.empty);
-    bricks.iter().find(is_empty).map(|brick| (brick.address(), format!("{}'s {}", brick.node.name, brick.folder())))
-}
-
-/// Whether nothing was ever written to a volume, as all its bricks tell.
-fn holds_nothing(bricks: &[Share<'_>], members: &[Planned<'_>]) -> bool {
-    bricks.iter().all(|brick| there(brick, members).is_some_and(|there| there.empty || there.bare))
 }
 
 /// Which bricks should run and don't.

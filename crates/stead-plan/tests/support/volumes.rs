@@ -159,6 +159,7 @@ impl Gluster {
         Brick {
             folders: of.and_then(|(name, _)| self.folders.get(name)).cloned().unwrap_or_default(),
             empty: of.is_none(),
+            volume: of.map(|(_, volume)| volume.id.clone()),
             bare: of.is_none_or(|(name, _)| self.folders.get(name).is_none_or(BTreeSet::is_empty)),
             served: of.is_some_and(|(_, volume)| volume.started),
             pending: 0,
