@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 
 use camino::Utf8Path;
-use stead_plan::volumes::{Brick, ROOT};
+use stead_plan::volumes::{Brick, INTERNAL, ROOT};
 use stead_spec::Bytes;
 use uuid::Uuid;
 
@@ -14,7 +14,6 @@ use crate::read::why;
 /// Where a brick counts the files that changed while another copy of them wasn't there: an entry each, beside one that
 /// all of them are links to.
 const PENDING: &str = ".glusterfs/indices/xattrop";
-const INTERNAL: &str = ".glusterfs";
 const LINKED: &str = "xattrop-";
 
 /// By which a brick says which volume it is of: 16 bytes.

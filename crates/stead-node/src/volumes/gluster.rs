@@ -11,10 +11,10 @@ use crate::exec::Runner;
 use crate::read::why;
 
 /// gluster's number for a peer that both sides have agreed on (`GD_FRIEND_STATE_BEFRIENDED`).
-const IN_POOL: &str = "3";
+pub(super) const IN_POOL: &str = "3";
 
 /// gluster's number for a peer that knows something else of a volume (`GD_FRIEND_STATE_REJECTED`).
-const REJECTED: &str = "6";
+pub(super) const REJECTED: &str = "6";
 
 /// gluster's number for a volume that is started (`GLUSTERD_STATUS_STARTED`).
 const STARTED: &str = "1";

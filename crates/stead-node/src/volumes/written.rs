@@ -3,12 +3,8 @@
 use stead_plan::volumes::Written;
 
 use super::STATE;
-use super::gluster::name_of;
+use super::gluster::{IN_POOL, REJECTED, name_of};
 use crate::place::Place;
-
-/// gluster's numbers for a peer that both sides have agreed on (`GD_FRIEND_STATE_BEFRIENDED`), and for one that knows
-/// something else of a volume (`GD_FRIEND_STATE_REJECTED`). At any other, they are still to agree.
-const WHOLE: [&str; 2] = ["3", "6"];
 
 /// A file that can't be read or is torn tells nothing; nor does one of another name than its UUID, for the daemon reads none
 /// of these; nor one of a peer that is on its way.
@@ -27,7 +23,8 @@ pub(super) fn look(place: &Place) -> Written {
 
 /// Its name and its UUID.
 fn peer(text: &str) -> Option<(String, String)> {
-    value(text, "state").filter(|state| WHOLE.contains(state))?;
+    // At any other, they are still to agree.
+    value(text, "state").filter(|state| [IN_POOL, REJECTED].contains(state))?;
     let names =
         text.lines().filter(|line| line.starts_with("hostname")).filter_map(|line| Some(line.split_once('=')?.1));
     Some((name_of(names)?.to_owned(), value(text, "uuid")?.to_owned()))

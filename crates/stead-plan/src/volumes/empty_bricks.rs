@@ -2,16 +2,12 @@
 
 use stead_spec::volumes::Volume;
 
-use super::facts::{Brick, ROOT, Replicated};
+use super::facts::{Brick, INTERNAL, ROOT, Replicated};
 use super::layout::{Share, sets};
 use crate::inventory::Mode;
 use crate::op::Op;
 use crate::plan::planner::{Hidden, Planned, Planner};
 use crate::step::{About, Layer, StepId};
-
-/// The engine's own folder in a brick. It is made when the volume is; without it, a brick doesn't start ("Failed to find
-/// parent dir").
-const OWN: &str = ".glusterfs";
 
 /// What is seen of a brick, if it is there and could be looked at.
 pub(super) fn there<'m>(brick: &Share<'_>, members: &[Planned<'m>]) -> Option<&'m Brick> {
@@ -21,7 +17,7 @@ pub(super) fn there<'m>(brick: &Share<'_>, members: &[Planned<'m>]) -> Option<&'
 
 /// Whether nothing was ever written to a volume, as all its bricks tell.
 pub(super) fn hold_nothing(bricks: &[Share<'_>], members: &[Planned<'_>]) -> bool {
-    bricks.iter().all(|brick| there(brick, members).is_some_and(|there| there.empty || there.bare))
+    bricks.iter().all(|brick| there(brick, members).is_some_and(|there| there.bare))
 }
 
 /// A brick of a volume that has lost all that was in it, as one on a disk that was formatted anew. Started by force, it
@@ -65,7 +61,8 @@ pub(super) fn revive<'a>(planner: &mut Planner<'a>, volume: &Volume, members: &[
         node.concern(&format!("the empty brick of {}", volume.name), |node| {
             let mut step = node.draft(&step_of(brick).what, format!("let the brick of {} start", volume.name));
             step.why(format!("{} is empty: it never ran", brick.folder()));
-            step.op(Op::Folder { path: format!("{}/{OWN}", brick.folder()).into(), mode: Mode(0o600) });
+            // It is made when the volume is; without it, a brick doesn't start ("Failed to find parent dir").
+            step.op(Op::Folder { path: format!("{}/{INTERNAL}", brick.folder()).into(), mode: Mode(0o600) });
             step.rests_on(About::Brick(brick.folder().into()))?;
             node.add(step);
             Ok::<_, Hidden>(())

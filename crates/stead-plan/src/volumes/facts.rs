@@ -97,6 +97,9 @@ pub struct Replicated {
 /// gluster's number for a volume's own folder.
 pub const ROOT: &str = "00000000-0000-0000-0000-000000000001";
 
+/// The engine's own folder in a brick.
+pub const INTERNAL: &str = ".glusterfs";
+
 /// A brick's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brick {
@@ -107,7 +110,7 @@ pub struct Brick {
     /// The UUID of the volume that it bears the sign of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<String>,
-    /// Whether there is nothing in it but what the engine makes by itself.
+    /// Whether there is nothing in it but what the engine makes by itself; so is an empty one.
     #[serde(default)]
     pub bare: bool,
     /// Whether a process serves it.

@@ -35,7 +35,7 @@ use crate::plan::planner::{Hidden, Planned, Planner};
 use crate::step::Layer;
 use layout::{Share, bricks_on, members};
 
-pub use facts::{Brick, Daemon, Knows, Peer, ROOT, Replicated, Standing, Storage, Written};
+pub use facts::{Brick, Daemon, INTERNAL, Knows, Peer, ROOT, Replicated, Standing, Storage, Written};
 
 /// A restart of a brick makes its copies heal: with a second node's at the same time, nothing would be writable. The
 /// libraries are of exactly the daemon's version.
