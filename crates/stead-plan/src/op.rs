@@ -99,6 +99,9 @@ pub struct Write {
     pub path: Utf8PathBuf,
     /// Permissions. The owner is root.
     pub mode: Mode,
+    /// Whose group it is, by name, which a package makes; root's if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// All of it, but for the [secrets](Self::secrets): marks stand in their places.
     pub text: String,
     /// What is put into the text on its way to the node.
@@ -110,6 +113,14 @@ pub struct Write {
     /// else is there by now, it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_from: Option<Sha256>,
+}
+
+impl Write {
+    /// A file of root's with this text, without anything secret.
+    pub fn new(path: impl Into<Utf8PathBuf>, mode: Mode, text: impl Into<String>) -> Self {
+        let (path, text) = (path.into(), text.into());
+        Self { path, mode, group: None, text, secrets: Vec::new(), checked_by: None, made_from: None }
+    }
 }
 
 /// A program with its arguments; no shell is between.

@@ -48,16 +48,33 @@ pub struct Asked<'a> {
     pub trusted: &'a BTreeMap<String, String>,
 }
 
-/// The names of the secrets that nodes want, and those of the recovery keys that their disks want. An apply makes those
-/// that there aren't.
-pub fn secrets(spec: &Spec) -> (Vec<&'static str>, Vec<String>) {
-    (network::SECRETS.to_vec(), disks::secrets(spec))
+/// The names of the secrets that nodes want. An apply makes those that there aren't.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets {
+    /// Short words, for engines that take no more.
+    pub words: Vec<&'static str>,
+    /// Keys of more than a thousand random bits.
+    pub keys: Vec<&'static str>,
+    /// Recovery keys of disks.
+    pub disk_keys: Vec<String>,
+}
+
+impl Secrets {
+    /// What the spec wants.
+    pub fn of(spec: &Spec) -> Self {
+        Self { words: network::SECRETS.to_vec(), keys: machines::secrets(spec), disk_keys: disks::secrets(spec) }
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().chain(&self.keys).copied().chain(self.disk_keys.iter().map(String::as_str))
+    }
 }
 
 /// The names of the nodes' certificates that the spec wants, of the CAs for `storage` and `machines`. An apply makes those
 /// that there aren't.
 pub fn certificates(spec: &Spec) -> Vec<String> {
-    [volumes::secrets(spec), machines::secrets(spec)].concat()
+    [volumes::secrets(spec), machines::certificates(spec)].concat()
 }
 
 /// What somebody wishes for once, beside what the cluster file asks for ever.

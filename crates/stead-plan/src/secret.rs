@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use stead_spec::units::Sha256;
+use stead_spec::units::{NodeName, Sha256};
 
 use crate::inventory::sha256;
 use crate::network::routing::BEFORE_KEY;
@@ -43,6 +43,16 @@ impl SecretRef {
     pub fn put_into(&self, text: &str, secret: &str) -> String {
         text.replace(&self.to_string(), secret)
     }
+}
+
+/// The name of a node's certificate with its key, among the sealed secrets, by what it is for: `tls/storage/node1`.
+pub fn certificate(purpose: &str, node: &NodeName) -> String {
+    format!("{}{node}", certificates_for(purpose))
+}
+
+/// What the names of all nodes' certificates for this begin with.
+pub fn certificates_for(purpose: &str) -> String {
+    format!("tls/{purpose}/")
 }
 
 /// A text with a mark in place of each word that comes after these words in a line.

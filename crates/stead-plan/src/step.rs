@@ -127,6 +127,10 @@ pub enum About {
     Brick(Utf8PathBuf),
     /// A network of libvirt's.
     VirtualNetwork(String),
+    /// Its watchdogs.
+    Watchdogs,
+    /// What pacemaker has set for all nodes.
+    Membership,
 }
 
 /// The way back from a step that may cut its node off.

@@ -413,6 +413,8 @@ fn machines() -> Vec<Case> {
             packages(to).remove(package);
         }
     }
+    // It has none of hardware.
+    node(&mut first, "node2").watchdogs = Known::Is(Vec::new());
     let first = Case { ancestors: vec![Ancestor { number: 1, digest }], ..case("machines-first", &toml, first) };
     let mut drift = converged(&toml, &TRIXIE);
     networks(&mut drift, "node1").get_mut("lab").unwrap().vlan = Some(30);
@@ -424,8 +426,20 @@ fn machines() -> Vec<Case> {
     let mut foreign = converged(&toml, &TRIXIE);
     let uuid = &mut networks(&mut foreign, "node3").get_mut("lan").unwrap().uuid;
     "0d3c9c5e-6f6b-4b1e-9d5a-2b1c3d4e5f60".clone_into(uuid);
+    let mut members = converged(&toml, &TRIXIE);
+    for name in ["node1", "node2", "node3"] {
+        let Known::Is(Some(membership)) = &mut node(&mut members, name).hypervisor.membership else { panic!("{name}") };
+        membership.properties.insert("stonith-enabled".to_owned(), "false".to_owned());
+    }
+    let config =
+        node(&mut members, "node1").files.get_mut(camino::Utf8Path::new("/etc/corosync/corosync.conf")).unwrap();
+    *config = file(&support::text(config).replace("token: 3000", "token: 900"));
+    let stopped = unit(Enablement::Enabled, Activity::Inactive);
+    units(node(&mut members, "node2")).insert("pacemaker.service".to_owned(), stopped.clone());
+    units(node(&mut members, "node3")).insert("sbd.service".to_owned(), stopped);
     vec![
         first,
+        case("machines-members", &toml, members),
         case("machines-settled", &toml, converged(&toml, &TRIXIE)),
         case("machines-drift", &toml, drift),
         case("machines-foreign-network", &toml, foreign),

@@ -46,14 +46,7 @@ fn last(plan: &mut Plan) -> &mut Step {
 }
 
 fn write(path: &str, text: &str) -> Op {
-    Op::Write(Write {
-        path: path.into(),
-        mode: Mode(0o644),
-        text: text.to_owned(),
-        secrets: Vec::new(),
-        checked_by: None,
-        made_from: None,
-    })
+    Op::Write(Write::new(path, Mode(0o644), text))
 }
 
 #[test]
@@ -98,15 +91,8 @@ fn time_outs() {
     }
     breaks("seconds", |plan| {
         let checked_by = Some(Program::Visudo.command().timeout(0));
-        let text = "# Managed by stead\n".to_owned();
-        last(plan).ops.push(Op::Write(Write {
-            path: "/etc/x".into(),
-            mode: Mode(0o644),
-            text,
-            secrets: Vec::new(),
-            checked_by,
-            made_from: None,
-        }));
+        let write = Write::new("/etc/x", Mode(0o644), "# Managed by stead\n");
+        last(plan).ops.push(Op::Write(Write { checked_by, ..write }));
     });
 }
 

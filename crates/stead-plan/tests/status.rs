@@ -1,7 +1,8 @@
 //! Each thing that may break, alone: what `stead status` says of it, and that it says it once.
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
-use stead_plan::inventory::{Inventory, Known, Observation, Release};
+use stead_plan::inventory::{Activity, Enablement, Inventory, Known, Observation, Release};
+use stead_plan::machines::Membership;
 use stead_plan::network::facts::{Bridge, Interface, Neighbour, Nic, Ovs, Port};
 use stead_plan::status::{Path, Severity, Status, status};
 use stead_spec::Spec;
@@ -417,6 +418,30 @@ fn open_vswitch() {
             node(nodes, "node1").ovs = Known::Is(Some(Ovs { bridges: [("brcore".to_owned(), bridge)].into() }));
         },
     );
+}
+
+#[test]
+fn those_who_decide_where_machines_run() {
+    fn of<'i>(nodes: &'i mut Inventory, name: &str) -> &'i mut Membership {
+        match &mut node(nodes, name).hypervisor.membership {
+            Known::Is(Some(membership)) => membership,
+            other => panic!("{other:?}"),
+        }
+    }
+    finds(&["✗ node2's pacemaker doesn't run: no machine is started or kept there"], |nodes| {
+        node(nodes, "node2").hypervisor.membership = Known::Is(None);
+    });
+    // Two that part from the third, which is told once by each.
+    finds(&["✗ node3 is not among most nodes", "✗ node3's pacemaker doesn't see node1 and node2's"], |nodes| {
+        let alone = of(nodes, "node3");
+        alone.quorate = false;
+        alone.members.insert("node1".to_owned(), false);
+        alone.members.insert("node2".to_owned(), false);
+    });
+    finds(&["✗ node1's watchdog isn't fed"], |nodes| {
+        let ended = support::unit(Enablement::Enabled, Activity::Failed);
+        support::units(node(nodes, "node1")).insert("sbd.service".to_owned(), ended);
+    });
 }
 
 #[test]

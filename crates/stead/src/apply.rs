@@ -15,7 +15,7 @@ use stead_apply::ssh::SshLink;
 use stead_node::protocol::{Kept, Role};
 use stead_plan::generation::{Ancestor, FORMAT, Generation};
 use stead_plan::inventory::Inventory;
-use stead_plan::plan::{Detail, Plan};
+use stead_plan::plan::{Detail, Plan, Secrets};
 use stead_plan::secret::SecretRef;
 use stead_plan::step::{Layer, Outcome};
 use stead_spec::units::NodeName;
@@ -189,22 +189,22 @@ fn make_secrets(
         Sealed::new(cluster.spec.cluster().id)
     };
     let path = cluster.secrets_path();
-    let (words, disk_keys) = stead_plan::plan::secrets(&cluster.spec);
+    let wanted = Secrets::of(&cluster.spec);
     let sums = sealed.sums();
-    let all = words.iter().copied().chain(disk_keys.iter().map(String::as_str));
-    if sealed.ancestors().is_empty() || all.into_iter().any(|word| !sums.contains_key(word)) {
+    if sealed.ancestors().is_empty() || wanted.names().any(|name| !sums.contains_key(name)) {
         let recipients = Recipients::of(&cluster.spec)?;
         let cas = secrets::ensure_cas(&mut sealed, &cluster.spec.cluster().name, &recipients, now())?;
-        let mut words = secrets::ensure_passwords(&mut sealed, &words, &recipients, now())?;
-        words.extend(secrets::ensure_disk_keys(&mut sealed, &disk_keys, &recipients, now())?);
-        if !cas.is_empty() || !words.is_empty() {
+        let mut made = secrets::ensure_passwords(&mut sealed, &wanted.words, &recipients, now())?;
+        made.extend(secrets::ensure_keys(&mut sealed, &wanted.keys, &recipients, now())?);
+        made.extend(secrets::ensure_disk_keys(&mut sealed, &wanted.disk_keys, &recipients, now())?);
+        if !cas.is_empty() || !made.is_empty() {
             sealed.save(&path)?;
         }
         if !cas.is_empty() {
             printer.progress(format_args!("made {path}: keep it in git, beside the cluster file"));
-        } else if !words.is_empty() {
-            let words: Vec<_> = words.iter().map(ToString::to_string).collect();
-            printer.progress(format_args!("made {} in {path}", words.join(", ")));
+        } else if !made.is_empty() {
+            let made: Vec<_> = made.iter().map(ToString::to_string).collect();
+            printer.progress(format_args!("made {} in {path}", made.join(", ")));
         }
     }
     let wanted = stead_plan::plan::certificates(&cluster.spec);

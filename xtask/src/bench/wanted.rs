@@ -210,14 +210,7 @@ mod tests {
 
     #[test]
     fn files_folders_and_links_are_the_plans_own() {
-        let write = |path: &str| op::Write {
-            path: path.into(),
-            mode: Mode(0o644),
-            text: "a\n".into(),
-            secrets: Vec::new(),
-            checked_by: None,
-            made_from: None,
-        };
+        let write = |path: &str| op::Write::new(path, Mode(0o644), "a\n");
         let ops = vec![
             op::Op::Write(write("/etc/hosts")),
             op::Op::Folder { path: "/etc/stead".into(), mode: Mode(0o700) },

@@ -35,6 +35,8 @@ pub enum Purpose {
     Volumes,
     /// libvirt's daemons, which move machines from node to node: `machines`.
     Machines,
+    /// QEMU, for the memory of machines that move: `migration`. A machine that breaks out has its key, and no hypervisor.
+    Migration,
     /// What is measured, on its way to who collects it: `telemetry`.
     Telemetry,
 }
@@ -78,13 +80,14 @@ const CA_YEARS: i32 = 50;
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Volumes, Self::Machines, Self::Telemetry];
+    pub const ALL: [Self; 4] = [Self::Volumes, Self::Machines, Self::Migration, Self::Telemetry];
 
     /// The word for it, in names of secrets and for people.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Volumes => "storage",
             Self::Machines => "machines",
+            Self::Migration => "migration",
             Self::Telemetry => "telemetry",
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use age::secrecy::ExposeSecret as _;
 use stead_plan::MARK;
 use stead_plan::inventory::{Timestamp, sha256};
+use stead_plan::secret::certificates_for;
 use stead_spec::Spec;
 use stead_spec::units::NodeName;
 
@@ -31,7 +32,7 @@ pub fn missing_leaves(
 ) -> Result<BTreeMap<Purpose, Vec<SecretName>>, SecretsError> {
     let mut missing: BTreeMap<Purpose, Vec<SecretName>> = BTreeMap::new();
     for purpose in Purpose::ALL {
-        let prefix = format!("tls/{purpose}/");
+        let prefix = certificates_for(&purpose.to_string());
         let names: Vec<_> = names.iter().filter(|name| name.starts_with(&prefix)).collect();
         if names.is_empty() {
             continue;

@@ -32,7 +32,7 @@ pub use identities::{Identities, Unlock};
 pub use leaves::{ending_leaves, missing_leaves, put_leaf};
 pub use name::{BadName, Kind, SecretName};
 pub use parse::ParseError;
-pub use passwords::{ensure_disk_keys, ensure_passwords};
+pub use passwords::{ensure_disk_keys, ensure_keys, ensure_passwords};
 pub use recipients::{Fingerprint, Holder, Recipients};
 pub use sheet::Sheet;
 pub use store::{may_create, replace};

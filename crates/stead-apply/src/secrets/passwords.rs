@@ -16,6 +16,9 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// How long a word is: 80 random bits, in what every engine takes.
 const LENGTH: usize = 16;
 
+/// How many such words a key has that programs encrypt by: 1280 random bits. corosync takes 1024 at least, and 32768 at most.
+const KEY: usize = 16;
+
 /// How many such words a disk's recovery key has: 160 random bits, in groups that a person can type.
 const GROUPS: usize = 2;
 const GROUP: usize = 4;
@@ -31,6 +34,19 @@ pub fn ensure_passwords(
     now: Timestamp,
 ) -> Result<Vec<SecretName>, SecretsError> {
     ensure(sealed, names, Kind::Password, word, recipients, now)
+}
+
+/// Makes those of these keys that there aren't yet: which.
+///
+/// # Errors
+/// One can't be sealed.
+pub fn ensure_keys(
+    sealed: &mut Sealed,
+    names: &[&str],
+    recipients: &Recipients,
+    now: Timestamp,
+) -> Result<Vec<SecretName>, SecretsError> {
+    ensure(sealed, names, Kind::Password, key, recipients, now)
 }
 
 /// Makes those of these recovery keys that there aren't yet: which.
@@ -70,6 +86,10 @@ fn word() -> String {
     let mut bytes = [0; LENGTH];
     OsRng.fill_bytes(&mut bytes);
     bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+}
+
+fn key() -> String {
+    (0..KEY).map(|_| word()).collect()
 }
 
 /// `abcd-efgh-…`, eight groups.

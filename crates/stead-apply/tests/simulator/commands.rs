@@ -5,6 +5,7 @@ use stead_plan::MARK;
 use stead_plan::inventory::{Activity, Enablement, Mode, PackageState};
 use stead_plan::op::{Argument, Command, Op, Program, Write};
 
+use crate::members;
 use crate::model::{CRYPT, Entry, Node, SWAP, SYSCTL, units_of, user};
 use crate::observe::digest;
 
@@ -79,6 +80,10 @@ impl Node {
             let before = Utf8PathBuf::from(format!("/var/lib/stead/before{}", write.path));
             self.put(before, Entry::File { mode, text });
         }
+        match &write.group {
+            Some(group) => drop(self.disk.groups.insert(write.path.clone(), group.clone())),
+            None => drop(self.disk.groups.remove(&write.path)),
+        }
         self.put(write.path.clone(), Entry::File { mode: write.mode, text: write.text.clone() });
         Ok(())
     }
@@ -147,6 +152,7 @@ impl Node {
                 let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_str());
                 let ended = self.network_command(program, words, cut);
                 let ended = ended.or_else(|| self.volume_command(program, words, cut));
+                let ended = ended.or_else(|| self.member_command(program, words, cut));
                 ended.or_else(|| self.drive_command(program, words, stdin, cut)).unwrap_or_else(|| Err(unheard()))
             }
         }
@@ -170,6 +176,7 @@ impl Node {
             "procps",
             "passwd",
             "iproute2",
+            "kmod",
             "coreutils",
             "e2fsprogs",
             "udev",
@@ -306,7 +313,8 @@ impl Node {
             return self.unit(verb, &unit, false);
         }
         // These read all units anew at their end.
-        let reloads = ["enable", "disable", "mask", "unmask"].contains(verb) && !options.contains(&"--no-reload");
+        let reloads =
+            ["enable", "reenable", "disable", "mask", "unmask"].contains(verb) && !options.contains(&"--no-reload");
         if reloads && cut == Cut::None {
             self.reload_systemd();
         }
@@ -337,15 +345,15 @@ impl Node {
                 }
             }
             "unmask" => {}
-            "enable" | "disable" => {
+            "enable" | "reenable" | "disable" => {
                 match state {
                     None | Some(Enablement::Absent) => return not_found(),
-                    Some(Enablement::Masked) if verb == "enable" => {
+                    Some(Enablement::Masked) if verb != "disable" => {
                         return Some(failed(format!("Failed to enable unit: Unit {unit} is masked")));
                     }
                     _ => {}
                 }
-                let enablement = if verb == "enable" { Enablement::Enabled } else { Enablement::Disabled };
+                let enablement = if verb == "disable" { Enablement::Disabled } else { Enablement::Enabled };
                 if state != Some(Enablement::Masked) {
                     self.disk.units.insert(unit.to_owned(), enablement);
                 }
@@ -371,7 +379,12 @@ impl Node {
                     "try-restart" | "try-reload-or-restart" if !active => return Some(Ok(())),
                     "reload" if !active => return Some(failed(format!("{unit} is not active, cannot reload."))),
                     "reload" | "reload-or-restart" | "try-reload-or-restart" if active => self.read_configuration(unit),
-                    "restart" | "try-restart" | "reload-or-restart" => self.stop(unit),
+                    "restart" | "try-restart" | "reload-or-restart" => {
+                        self.stop(unit);
+                        if self.stop_with(unit) && !self.start(members::PACEMAKER) {
+                            return Some(failed(format!("Failed to {verb} {unit}")));
+                        }
+                    }
                     _ => {}
                 }
                 if !self.start(unit) {
@@ -379,7 +392,10 @@ impl Node {
                 }
             }
             "stop" if state.is_none() => return not_found(),
-            "stop" => self.stop(unit),
+            "stop" => {
+                self.stop(unit);
+                self.stop_with(unit);
+            }
             _ => return None,
         }
         Some(Ok(()))

@@ -157,12 +157,5 @@ fn unknown(node: &NodeName, why: &str) -> stead_plan::plan::Unknown {
 }
 
 fn write(path: &str, text: &str) -> Op {
-    Op::Write(Write {
-        path: path.into(),
-        mode: Mode(0o644),
-        text: text.to_owned(),
-        secrets: Vec::new(),
-        checked_by: None,
-        made_from: None,
-    })
+    Op::Write(Write::new(path, Mode(0o644), text))
 }

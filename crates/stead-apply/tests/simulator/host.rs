@@ -69,7 +69,8 @@ impl Planner for Host {
     fn plan(&self, texts: &Texts, inventory: &Inventory) -> Plan {
         let sums = SECRETS.map(|(name, secret)| (name.to_owned(), sha256(secret))).into();
         let Texts { variant, digest, ancestors, .. } = texts;
-        let trusted = ["storage", "machines"].map(|of| (of.to_owned(), "a certificate\n".to_owned())).into();
+        let trusted =
+            ["storage", "machines", "migration"].map(|of| (of.to_owned(), "a certificate\n".to_owned())).into();
         let asked = Asked { spec: &self.files[*variant].1, digest, ancestors, sums: &sums, trusted: &trusted };
         plan(&asked, inventory)
     }

@@ -16,7 +16,7 @@ impl Node {
         for (name, network) in &mut networks {
             network.active = self.boot.plugged.contains(name);
         }
-        Hypervisor { networks: Known::Is(networks) }
+        Hypervisor { networks: Known::Is(networks), membership: Known::Is(self.membership()) }
     }
 
     /// Its daemon starts what is to be there after a boot.

@@ -16,6 +16,7 @@ mod host;
 #[path = "../../../stead-plan/tests/support/libvirt.rs"]
 mod libvirt;
 mod machines;
+mod members;
 mod model;
 mod networks;
 mod observe;

@@ -15,6 +15,7 @@ use stead_spec::units::NodeName;
 use crate::drives::Drives;
 use crate::engines::Networks;
 use crate::machines;
+use crate::members::{self, Properties};
 use crate::networks::hardware;
 use crate::storage::{self, Tangs};
 use crate::volumes::Pool;
@@ -38,6 +39,8 @@ pub(crate) enum Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Disk {
     pub(crate) files: BTreeMap<Utf8PathBuf, Entry>,
+    /// The groups of those that aren't root's.
+    pub(crate) groups: BTreeMap<Utf8PathBuf, String>,
     pub(crate) packages: BTreeMap<String, PackageState>,
     pub(crate) units: BTreeMap<String, Enablement>,
     pub(crate) users: BTreeMap<String, User>,
@@ -65,6 +68,8 @@ pub(crate) struct Boot {
     pub(crate) opened: Option<u64>,
     /// Whether the vault is mounted.
     pub(crate) mounted: bool,
+    /// Whether the kernel's own watchdog is there.
+    pub(crate) softdog: bool,
     /// Those of libvirt's networks that are active.
     pub(crate) plugged: BTreeSet<String>,
     /// What systemd read when it was last told to.
@@ -90,6 +95,8 @@ pub(crate) struct Node {
     pub(crate) tangs: Tangs,
     /// The storage daemons of all nodes.
     pub(crate) pool: Pool,
+    /// What pacemaker has set for all nodes.
+    pub(crate) properties: Properties,
     /// The step that is being done, and what it found out.
     pub(crate) doing: Option<StepId>,
     pub(crate) told: Vec<(OutputKind, String)>,
@@ -104,7 +111,7 @@ pub(crate) struct Node {
 }
 
 /// Packages that bring units which start on their own.
-const DAEMONS: [(&str, &[&str]); 12] = [
+const DAEMONS: [(&str, &[&str]); 15] = [
     (
         "libvirt-daemon-system",
         &[
@@ -117,6 +124,9 @@ const DAEMONS: [(&str, &[&str]); 12] = [
             "virtlockd.socket",
         ],
     ),
+    ("corosync", &[members::COROSYNC]),
+    ("pacemaker", &[members::PACEMAKER]),
+    ("sbd", &[members::SBD]),
     ("tang", &["tangd.socket"]),
     ("clevis-systemd", &["clevis-luks-askpass.path"]),
     ("frr", &["frr.service"]),
@@ -132,11 +142,21 @@ const DAEMONS: [(&str, &[&str]); 12] = [
 
 /// What a unit reads: files by their exact path, folders by a slash at the end. What systemd reads for it lies below
 /// [`SYSTEMD`].
-const READS: [(&str, &[&str]); 8] = [
+const READS: [(&str, &[&str]); 10] = [
     (
         machines::DAEMON,
         &["/etc/libvirt/libvirtd.conf", "/etc/libvirt/qemu.conf", "/etc/systemd/system/libvirtd.service"],
     ),
+    (
+        members::COROSYNC,
+        &[
+            "/etc/corosync/corosync.conf",
+            "/etc/default/sbd",
+            "/etc/systemd/system/corosync.service",
+            "/etc/systemd/system/sbd.service.d/",
+        ],
+    ),
+    (members::PACEMAKER, &["/etc/systemd/system/pacemaker.service"]),
     ("tangd.socket", &["/etc/systemd/system/tangd.socket.d/"]),
     ("frr.service", &["/etc/frr/daemons", "/etc/frr/frr.conf", "/etc/systemd/system/frr.service.d/"]),
     ("stead-firewall.service", &["/etc/stead/firewall.nft"]),
@@ -171,7 +191,11 @@ pub(crate) const SYSCTL: [(&str, &str); 10] = [
 
 impl Node {
     /// A fresh Debian, with what somebody has done to it before stead came.
-    pub(crate) fn fresh(name: &NodeName, (tangs, pool): (&Tangs, &Pool), rng: &mut fastrand::Rng) -> Self {
+    pub(crate) fn fresh(
+        name: &NodeName,
+        (tangs, pool, properties): (&Tangs, &Pool, &Properties),
+        rng: &mut fastrand::Rng,
+    ) -> Self {
         let mut disk = Disk::default();
         let mut file = |path: &str, text: &str| {
             disk.files.insert(path.into(), Entry::File { mode: Mode(0o644), text: text.to_owned() });
@@ -223,6 +247,7 @@ impl Node {
             drives: storage::hardware(name),
             tangs: tangs.clone(),
             pool: pool.clone(),
+            properties: properties.clone(),
             doing: None,
             told: Vec::new(),
             ahead: rng.i64(-90_000..90_000) * i64::from(rng.bool()),
@@ -284,6 +309,7 @@ impl Node {
             }
         }
         self.reload_systemd();
+        self.load_modules();
         self.boot_drives();
         self.boot_networks();
         for (unit, enablement) in self.disk.units.clone() {
@@ -323,7 +349,8 @@ impl Node {
         // The package's files are there, but unusable until it is configured.
         let whole =
             owner_of(unit).is_none_or(|package| self.disk.packages.get(package) == Some(&PackageState::Installed));
-        if there && whole {
+        let starts = there && whole && self.has_what_it_needs(unit);
+        if starts {
             self.read_configuration(unit);
             self.boot.activity.insert(unit.to_owned(), Activity::Active);
             self.network_unit(unit, true);
@@ -333,7 +360,7 @@ impl Node {
                 self.ahead = 0;
             }
         }
-        there && whole
+        starts
     }
 
     /// Stops a unit.

@@ -58,7 +58,7 @@ impl Node {
                 .map(|key| (key.clone(), Known::Is(self.boot.sysctl.get(key).cloned())))
                 .collect(),
             swaps: Known::Is(self.boot.swaps.clone()),
-            watchdogs: Known::Is(Vec::new()),
+            watchdogs: Known::Is(self.watchdogs()),
             nics: Known::Is(self.networks.nics.clone()),
             routes: Known::Is(self.networks.routes.clone()),
             ovs: Known::Is(self.ovs()),
@@ -86,7 +86,7 @@ impl Node {
     }
 
     fn file(&self, path: &Utf8Path, questions: &Questions) -> FileState {
-        let owner = || "root:root".to_owned();
+        let owner = || format!("root:{}", self.disk.groups.get(path).map_or("root", String::as_str));
         match self.disk.files.get(path) {
             None => FileState::Absent,
             Some(Entry::Link(target)) => FileState::Link(target.clone()),

@@ -26,14 +26,18 @@ use crate::world::{Done, Fault, Shared, SimLink, SimReach, What, World, is_stead
 const CLEAN: usize = 3;
 
 /// What is sealed.
-pub(crate) const SECRETS: [(&str, &str); 10] = [
+pub(crate) const SECRETS: [(&str, &str); 14] = [
     ("core/ospf", "abcdefghijkmnpqr"),
     ("disk/ata-EXAMPLE_SSD_1TB_S1", "the key of the first disk"),
     ("disk/ata-EXAMPLE_SSD_1TB_S2", "the key of the second disk"),
     ("disk/ata-EXAMPLE_SSD_1TB_S3", "the key of the third disk"),
+    ("machines/members", "a key of more than a thousand bits"),
     ("tls/machines/node1", "# Managed by stead: the first, for machines\n"),
     ("tls/machines/node2", "# Managed by stead: the second, for machines\n"),
     ("tls/machines/node3", "# Managed by stead: the third, for machines\n"),
+    ("tls/migration/node1", "# Managed by stead: the first, for QEMU\n"),
+    ("tls/migration/node2", "# Managed by stead: the second, for QEMU\n"),
+    ("tls/migration/node3", "# Managed by stead: the third, for QEMU\n"),
     ("tls/storage/node1", "# Managed by stead: the first\n"),
     ("tls/storage/node2", "# Managed by stead: the second\n"),
     ("tls/storage/node3", "# Managed by stead: the third\n"),

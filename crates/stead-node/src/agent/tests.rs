@@ -173,14 +173,7 @@ fn job(ops: Vec<Op>) -> Request {
 }
 
 fn write_op(path: &str) -> Op {
-    Op::Write(Write {
-        path: path.into(),
-        mode: Mode(0o644),
-        text: "# Managed by stead\n".into(),
-        secrets: Vec::new(),
-        checked_by: None,
-        made_from: None,
-    })
+    Op::Write(Write::new(path, Mode(0o644), "# Managed by stead\n"))
 }
 
 fn kept(number: u64) -> Request {

@@ -60,6 +60,11 @@ impl Accounts {
         format!("{user}:{group}")
     }
 
+    /// What a group is to the kernel.
+    pub(crate) fn group_number(&self, name: &str) -> Option<u32> {
+        self.groups.iter().find(|group| group.name == name).map(|group| group.gid)
+    }
+
     fn group(&self, gid: u32) -> Option<&Group> {
         self.groups.iter().find(|group| group.gid == gid)
     }
@@ -112,6 +117,7 @@ mod tests {
             let me = User { uid: 1000, home: "/srv/me".into(), shell: "/bin/bash".to_owned(), groups };
             assert_eq!(users["me"], me, "{release}");
             assert_eq!(accounts.owner(0, 42), "root:shadow", "{release}");
+            assert_eq!((accounts.group_number("shadow"), accounts.group_number("nobody-such")), (Some(42), None));
             assert_eq!(accounts.owner(12345, 54321), "12345:54321", "{release}");
         }
     }

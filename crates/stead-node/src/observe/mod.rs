@@ -40,7 +40,21 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
     let updates = questions.updates.then(|| ask(runner, updates::command(), |text| updates::parse(text, &native)));
     let units = units::command(&questions.units);
     let units = units.map(|command| ask(runner, command, |text| units::parse(text, &questions.units)));
-    let (packages, updates, units, nics, routes, ovs, routing, firewall, synchronised, pools, disks, storage) = tokio::join!(
+    let (
+        packages,
+        updates,
+        units,
+        nics,
+        routes,
+        ovs,
+        routing,
+        firewall,
+        synchronised,
+        pools,
+        disks,
+        storage,
+        hypervisor,
+    ) = tokio::join!(
         ask(runner, packages::command(), |text| packages::parse(text, &native)),
         OptionFuture::from(updates),
         OptionFuture::from(units),
@@ -53,6 +67,7 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         ask_if_there(runner, pools::command(), NEVER, pools::parse),
         Box::pin(disks(place, questions, runner)),
         volumes::look(place, questions, runner),
+        machines::look(place, questions, runner),
     );
     let accounts = accounts(place);
     let files = files::look(place, questions, accounts.as_ref().unwrap_or(&Accounts::default()));
@@ -81,7 +96,7 @@ async fn observe_at(place: &Place, questions: &Questions, runner: &Runner) -> No
         headers: if questions.headers { luks::kept(place) } else { Ok(BTreeMap::new()) }.into(),
         vacated: unfinished::all_vacated(place).map_err(|error| why(&error)).into(),
         storage,
-        hypervisor: machines::look(place),
+        hypervisor,
         disks: disks.into(),
         // Last, since it ages.
         clock: Clock { ahead: now().0, uncertainty: 0, synchronised: synchronised.into() },
@@ -95,7 +110,7 @@ async fn ask<T>(runner: &Runner, command: Command, parse: impl FnOnce(&str) -> R
 }
 
 /// As [`ask`], of a program that may not be there, and may say that what it tells of isn't.
-async fn ask_if_there<T>(
+pub(crate) async fn ask_if_there<T>(
     runner: &Runner,
     command: Command,
     none: &str,

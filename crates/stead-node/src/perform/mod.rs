@@ -154,6 +154,8 @@ enum OpError {
     Bad { path: String, source: RunError },
     #[error("could not write {path}: there is {what}")]
     InTheWay { path: String, what: &'static str },
+    #[error("the node has no group {0}, which the package that it is for makes")]
+    NoGroup(String),
     #[error("{0} was changed after it was looked at, so it stays as it is; the next apply goes by what is there now")]
     Overtaken(Utf8PathBuf),
     #[error("`{command}` should tell a {kind}: {why}")]

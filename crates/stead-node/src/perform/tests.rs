@@ -26,14 +26,7 @@ fn failed(outcome: &Outcome) -> &str {
 }
 
 fn file(path: &str, text: &str) -> Write {
-    Write {
-        path: path.into(),
-        mode: Mode(0o640),
-        text: text.into(),
-        secrets: Vec::new(),
-        checked_by: None,
-        made_from: None,
-    }
+    Write::new(path, Mode(0o640), text)
 }
 
 fn write_op(path: &str, text: &str) -> Op {

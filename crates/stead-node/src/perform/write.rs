@@ -17,6 +17,7 @@ use super::OpError;
 use crate::files::{
     FileError, Look, beside, create_folder, has, look_at, make_link, parent, remove, replace, sync_folder, write_new,
 };
+use crate::host::accounts::Accounts;
 use crate::place::{Place, STATE};
 
 /// A file with its content, beside the place that it is to take. It is gone if it doesn't take it.
@@ -36,7 +37,9 @@ pub(super) struct Draft {
 /// A symbolic link at the path is replaced, not followed: what it leads to is somebody else's.
 pub(super) fn draft(place: &Place, file: &Write) -> Result<Option<Draft>, OpError> {
     let at = place.at(&file.path);
-    let look = Look { mode: file.mode.0.into(), owner: place.owner() };
+    let (user, group) = place.owner();
+    let group = file.group.as_deref().map(|name| group_number(place, name)).transpose()?.unwrap_or(group);
+    let look = Look { mode: file.mode.0.into(), owner: (user, group) };
     match look_at(&at)? {
         Some(there) if there.is_dir() => {
             return Err(OpError::InTheWay { path: file.path.to_string(), what: "a folder" });
@@ -57,6 +60,13 @@ pub(super) fn draft(place: &Place, file: &Write) -> Result<Option<Draft>, OpErro
         made_from: file.made_from.clone(),
         placed: false,
     }))
+}
+
+/// What a group is to the kernel.
+fn group_number(place: &Place, name: &str) -> Result<u32, OpError> {
+    let path = place.at("/etc/group");
+    let text = fs::read_to_string(&path).map_err(FileError::of("read", &path))?;
+    Accounts::parse("", &text).group_number(name).ok_or_else(|| OpError::NoGroup(name.to_owned()))
 }
 
 impl Draft {

@@ -48,17 +48,7 @@ pub(crate) fn guard() -> Guard {
 
 /// Changes all that the guard keeps.
 pub(crate) fn ops() -> Vec<Op> {
-    let write = |path: &str| {
-        let text = "# Managed by stead\n".to_owned();
-        Op::Write(Write {
-            path: path.into(),
-            mode: Mode(0o644),
-            text,
-            secrets: Vec::new(),
-            checked_by: None,
-            made_from: None,
-        })
-    };
+    let write = |path: &str| Op::Write(Write::new(path, Mode(0o644), "# Managed by stead\n"));
     let link = Op::Link { path: "/etc/link".into(), target: "new".into() };
     vec![write("/etc/network"), link, write("/etc/new"), Op::Run(Program::Networkctl.command().args(["up"]))]
 }

@@ -47,14 +47,7 @@ pub(super) fn stamp(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
             Some(before) => format!("it was {}, and was renamed", before.node),
         });
         let text = serde_json::to_string(&stamp).map_err(|error| Hidden::new("its stamp", error.to_string()))?;
-        step.op(Op::Write(Write {
-            path: STAMP_FILE.into(),
-            mode: Mode(0o644),
-            text: text + "\n",
-            secrets: Vec::new(),
-            checked_by: None,
-            made_from: None,
-        }));
+        step.op(Op::Write(Write::new(STAMP_FILE, Mode(0o644), text + "\n")));
     }
     plan.add(step);
     Ok(())

@@ -20,8 +20,14 @@ use crate::{disks, machines, network, volumes};
 const NEEDED: [&str; 7] = ["chrony", "ethtool", "nftables", "smartmontools", "sudo", "tzdata", "unattended-upgrades"];
 
 /// Units that start when their package is installed, before stead has configured them: the unit, and its package.
-const STARTS: [(&str, &str); 3] =
-    [(super::time::UNIT, "chrony"), (SMARTD, "smartmontools"), (disks::TANG_UNIT, "tang")];
+const STARTS: [(&str, &str); 6] = [
+    (super::time::UNIT, "chrony"),
+    (SMARTD, "smartmontools"),
+    (disks::TANG_UNIT, "tang"),
+    (machines::COROSYNC, "corosync"),
+    (machines::PACEMAKER, "pacemaker"),
+    (machines::SBD, "sbd"),
+];
 
 /// Debian's name for smartd's unit on both releases.
 const SMARTD: &str = "smartmontools.service";

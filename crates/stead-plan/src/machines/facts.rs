@@ -12,12 +12,31 @@ use crate::inventory::Known;
 pub struct Hypervisor {
     /// Its networks, by name.
     pub networks: Known<BTreeMap<String, VirtualNetwork>>,
+    /// What pacemaker knows of the cluster; only where its unit was asked for.
+    /// `None`: it isn't installed, or doesn't run.
+    #[serde(default = "nothing")]
+    pub membership: Known<Option<Membership>>,
 }
 
 impl Default for Hypervisor {
     fn default() -> Self {
-        Self { networks: Known::Is(BTreeMap::new()) }
+        Self { networks: Known::Is(BTreeMap::new()), membership: nothing() }
     }
+}
+
+fn nothing() -> Known<Option<Membership>> {
+    Known::Is(None)
+}
+
+/// Those who decide together where machines run, as one of them sees it (`cibadmin --query`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Whether those that are there are most.
+    pub quorate: bool,
+    /// All that it has ever heard of, and whether they are there.
+    pub members: BTreeMap<String, bool>,
+    /// What is set for all of them: `stonith-enabled`.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// A network of libvirt's: what a machine's card is plugged into, by a name that is the same on every node.

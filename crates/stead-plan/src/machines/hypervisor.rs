@@ -1,13 +1,13 @@
 //! libvirt on a node: how it is started, what it listens at, and whom it believes.
 
 use stead_spec::Spec;
-use stead_spec::units::NodeName;
 
-use super::hosts;
+use super::{hosts, migration};
 use crate::disks;
 use crate::inventory::{Activity, Enablement, Questions};
 use crate::op::Program;
 use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, header, look};
+use crate::secret::certificate;
 use crate::step::About;
 
 const UNIT: &str = "libvirtd.service";
@@ -52,11 +52,6 @@ pub(super) const STEP: &str = "hypervisor";
 /// What certificates for it are called among those of all engines.
 const PURPOSE: &str = "machines";
 
-/// The name of a node's certificate, with its key, among the sealed secrets.
-pub(crate) fn secret(node: &NodeName) -> String {
-    format!("tls/{PURPOSE}/{node}")
-}
-
 pub(super) fn questions(out: &mut Questions) {
     out.files.extend([UNIT_FILE, CONFIG, QEMU, KEY, CA].map(Into::into));
     out.files.extend(LINKS.iter().chain(&FOLDERS).map(Into::into));
@@ -69,7 +64,7 @@ pub(super) fn tls(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     if !disks::vault_is_open(plan) {
         return Err(Hidden::new("its certificate", "the vault, which has it, isn't mounted"));
     }
-    step.file(&Managed::secret(KEY, plan.secret(&secret(&plan.node.name))))?;
+    step.file(&Managed::secret(KEY, plan.secret(&certificate(PURPOSE, &plan.node.name))))?;
     for folder in FOLDERS {
         step.folder(folder)?;
     }
@@ -90,7 +85,7 @@ pub(super) fn hypervisor(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let mut step = plan.draft(STEP, "have the hypervisor run");
     let mut restart = plan.has(&plan.id(TLS));
     restart |= step.file(&Managed::new(CONFIG, header("#") + &config(plan)))?;
-    restart |= step.file(&Managed::new(QEMU, header("#") + QEMU_TEXT))?;
+    restart |= step.file(&Managed::new(QEMU, header("#") + &qemu()))?;
     restart |= step.unit_file(&Managed::new(UNIT_FILE, header("#") + &unit()))?;
     for unit in NEVER {
         let is = look(plan.seen, unit)?;
@@ -152,13 +147,21 @@ auth_unix_rw = \"none\"
     )
 }
 
-const QEMU_TEXT: &str = "
+fn qemu() -> String {
+    let folder = migration::FOLDER;
+    format!(
+        "
 # Who opens a machine's disk holds a lock on it, on whichever node. That is the second net: fencing decides.
 lock_manager = \"lockd\"
-# Where machines are moved from node to node.
+# Machines move from node to node here, and never in clear.
 migration_port_min = 49152
 migration_port_max = 49215
-";
+migrate_tls_x509_cert_dir = \"{folder}\"
+migrate_tls_x509_verify = 1
+migrate_tls_force = 1
+"
+    )
+}
 
 /// In place of Debian's, which is started by its sockets, without the key, and ends after two minutes of nobody asking.
 fn unit() -> String {
@@ -193,6 +196,6 @@ WantedBy={vault}
 }
 
 /// The nodes' certificates for it.
-pub(super) fn secrets(spec: &Spec) -> Vec<String> {
-    hosts(spec).map(|node| secret(&node.name)).collect()
+pub(super) fn certificates(spec: &Spec) -> Vec<String> {
+    hosts(spec).map(|node| certificate(PURPOSE, &node.name)).collect()
 }

@@ -18,6 +18,8 @@ pub(crate) struct Draft<'a> {
     seen: &'a NodeInventory,
     step: Step,
     units: Units,
+    /// The files of units that it writes.
+    unit_files: BTreeSet<String>,
 }
 
 /// What systemd is still to be told. It takes seconds to read its units anew, so it is told all at once, before the next
@@ -29,6 +31,7 @@ struct Units {
     mask: Vec<String>,
     unmask: Vec<String>,
     enable: Vec<String>,
+    reenable: Vec<String>,
     start: Vec<Command>,
 }
 
@@ -37,6 +40,8 @@ struct Units {
 pub(crate) struct Managed {
     pub(crate) path: String,
     pub(crate) mode: Mode,
+    /// See [`Write::group`].
+    pub(crate) group: Option<&'static str>,
     pub(crate) text: String,
     /// See [`Write::secrets`].
     pub(crate) secrets: Vec<SecretRef>,
@@ -59,6 +64,9 @@ pub(crate) enum Comes {
 /// Where the file of a unit leads that is masked.
 const MASKED: &str = "/dev/null";
 
+/// Where files of units lie that take the place of Debian's.
+const UNITS: &str = "/etc/systemd/system";
+
 /// What a daemon may take to stop and start, in seconds.
 const RESTART: u32 = 120;
 
@@ -76,7 +84,7 @@ impl<'a> Draft<'a> {
             guard: None,
             beside: None,
         };
-        Self { seen, step, units: Units::default() }
+        Self { seen, step, units: Units::default(), unit_files: BTreeSet::new() }
     }
 
     /// The step, which may do nothing.
@@ -118,16 +126,9 @@ impl<'a> Draft<'a> {
     /// Has a unit start at boot and run now. It is restarted if `restart` says that it has something to read anew, and if
     /// it should run and doesn't. Where its package is still to be installed, it starts masked: see the layer `host`.
     pub(crate) fn service(&mut self, unit: &str, comes: Comes, mut restart: bool) -> Result<(), Hidden> {
-        let is = look(self.seen, unit)?;
-        let masked = is.enablement == Enablement::Masked || comes == Comes::Masked;
-        if masked {
-            self.units.unmask.push(unit.to_owned());
-        }
-        if masked || !matches!(is.enablement, Enablement::Enabled) {
-            self.why(format!("{unit} doesn't start at boot"));
-            self.enable(unit);
+        if self.wanted(unit, comes)? {
             restart = true;
-        } else if is.activity != Activity::Active {
+        } else if look(self.seen, unit)?.activity != Activity::Active {
             self.why(format!("{unit} doesn't run"));
             restart = true;
         }
@@ -136,6 +137,25 @@ impl<'a> Draft<'a> {
             self.start(Program::Systemctl.command().args(["restart", unit]).timeout(RESTART));
         }
         Ok(())
+    }
+
+    /// Has a unit start at boot, or with those that it says want it. Whether it didn't.
+    pub(crate) fn wanted(&mut self, unit: &str, comes: Comes) -> Result<bool, Hidden> {
+        let is = look(self.seen, unit)?;
+        let masked = is.enablement == Enablement::Masked || comes == Comes::Masked;
+        if masked {
+            self.units.unmask.push(unit.to_owned());
+        }
+        let lacks = masked || is.enablement != Enablement::Enabled;
+        if lacks {
+            self.why(format!("{unit} doesn't start at boot"));
+            self.rests_on(About::Unit(unit.to_owned()))?;
+            self.enable(unit);
+        } else if self.unit_files.contains(&format!("{UNITS}/{unit}")) {
+            // By whom it is wanted may be another one now.
+            self.units.reenable.push(unit.to_owned());
+        }
+        Ok(lacks)
     }
 
     /// Has a unit never run.
@@ -157,12 +177,16 @@ impl<'a> Draft<'a> {
     pub(crate) fn unit_file(&mut self, want: &Managed) -> Result<bool, Hidden> {
         let written = self.file(want)?;
         self.units.changed |= written;
+        if written {
+            self.unit_files.insert(want.path.clone());
+        }
         Ok(written)
     }
 
     fn tell_systemd(&mut self) {
-        let Units { changed, mask, unmask, enable, start } = std::mem::take(&mut self.units);
-        let jobs: [(&[&str], _); 3] = [(&["mask", "--now"], mask), (&["unmask"], unmask), (&["enable"], enable)];
+        let Units { changed, mask, unmask, enable, reenable, start } = std::mem::take(&mut self.units);
+        let jobs: [(&[&str], _); 4] =
+            [(&["mask", "--now"], mask), (&["unmask"], unmask), (&["enable"], enable), (&["reenable"], reenable)];
         let jobs: Vec<_> = jobs.into_iter().filter(|(_, units)| !units.is_empty()).collect();
         let systemctl = |words: &[&str]| Program::Systemctl.command().args(words.iter().copied());
         if jobs.is_empty() && changed {
@@ -266,7 +290,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn file(&mut self, want: &Managed) -> Result<bool, Hidden> {
         let written = want.written_by.as_ref().map(|(step, text)| {
             self.after_step(step.clone());
-            let (owner, sha256) = ("root:root".to_owned(), sha256(text));
+            let (owner, sha256) = (want.owner(), sha256(text));
             FileState::File(File { mode: want.mode, owner, sha256, text: Some(text.clone()) })
         });
         let before = written.as_ref().map_or_else(|| state(self.seen, &want.path), Ok)?;
@@ -284,9 +308,10 @@ impl<'a> Draft<'a> {
                 });
                 true
             }
-            FileState::File(file) if file.mode != want.mode || file.owner != "root:root" => {
+            FileState::File(file) if file.mode != want.mode || file.owner != want.owner() => {
                 let (mode, owner) = (file.mode, &file.owner);
-                self.why(format!("{} is {owner}'s with {mode} and should be root's with {}", want.path, want.mode));
+                let should = want.group.map_or_else(|| "root".to_owned(), |group| format!("root:{group}"));
+                self.why(format!("{} is {owner}'s with {mode} and should be {should}'s with {}", want.path, want.mode));
                 true
             }
             FileState::File(_) => false,
@@ -307,8 +332,9 @@ impl<'a> Draft<'a> {
                 }
                 _ => self.step.why.extend(diff::lines("", &want.text)),
             }
-            let Managed { path, mode, text, secrets, checked_by, made_from, written_by: _ } = want.clone();
-            self.step.ops.push(Op::Write(Write { path: path.into(), mode, text, secrets, checked_by, made_from }));
+            let Managed { path, mode, group, text, secrets, checked_by, made_from, written_by: _ } = want.clone();
+            let (path, group) = (path.into(), group.map(str::to_owned));
+            self.step.ops.push(Op::Write(Write { path, mode, group, text, secrets, checked_by, made_from }));
         }
         let cut = !write && self.seen.unfinished.get().is_some_and(|steps| steps.contains(&self.step.id));
         if cut {
@@ -320,6 +346,11 @@ impl<'a> Draft<'a> {
 }
 
 impl Managed {
+    /// As a node tells it.
+    fn owner(&self) -> String {
+        format!("root:{}", self.group.unwrap_or("root"))
+    }
+
     /// Its sum, also of one that is secret as a whole: then it is the secret's.
     fn sha256(&self) -> Sha256 {
         match self.secrets.as_slice() {
@@ -339,6 +370,7 @@ impl Managed {
         Self {
             path: path.into(),
             mode: Mode(0o644),
+            group: None,
             text,
             secrets: Vec::new(),
             checked_by: None,

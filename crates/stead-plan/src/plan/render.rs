@@ -250,7 +250,10 @@ fn body(step: &Step, detail: Detail) -> Vec<Line> {
             }
             Op::Write(write) => {
                 let check = write.checked_by.as_ref().map(|command| format!(", if `{command}` finds it good"));
-                let mode = permissions(write.mode, 0o644);
+                let mode = match &write.group {
+                    Some(group) => format!(" ({}, for the group {group})", write.mode),
+                    None => permissions(write.mode, 0o644),
+                };
                 lines.push(action("writes", format!("{}{mode}{}", write.path, check.unwrap_or_default())));
                 if detail == Detail::Texts {
                     lines.extend(write.text.lines().map(|line| (8, Tone::Reason, format!("| {line}"))));

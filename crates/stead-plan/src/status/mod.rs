@@ -6,6 +6,7 @@
 mod disks;
 mod healing;
 mod host;
+mod machines;
 mod network;
 pub(crate) mod render;
 mod volumes;
@@ -164,6 +165,7 @@ pub fn status(spec: &Spec, inventory: &Inventory) -> Status {
     let links = network::look(spec, &answers, &mut found);
     let disks = disks::look(spec, &answers, &mut found);
     let volumes = volumes::look(spec, &answers, &mut found);
+    machines::look(spec, &answers, &mut found);
     let nodes = answers.into_iter().zip(links).zip(disks).map(|((asked, links), disks)| NodeStatus {
         name: asked.node.name.clone(),
         answer: match asked.seen {

@@ -93,6 +93,13 @@ impl About {
                 let network = networks.get(name);
                 network.map_or_else(|| "absent".to_owned(), |network| summed(network, |network| format!("{network:?}")))
             }),
+            Self::Watchdogs => text(&node.watchdogs, |watchdogs| {
+                watchdogs.iter().map(|watchdog| watchdog.identity.as_str()).collect::<Vec<_>>().join(", ")
+            }),
+            Self::Membership => text(&node.hypervisor.membership, |now| match now {
+                Some(now) => summed(&now.properties, |properties| format!("{properties:?}")),
+                None => "none".to_owned(),
+            }),
         }
     }
 }
@@ -222,6 +229,8 @@ impl fmt::Display for About {
             Self::Volume(name) => write!(f, "the volume {name}"),
             Self::Brick(path) => write!(f, "the brick {path}"),
             Self::VirtualNetwork(name) => write!(f, "the network {name} of libvirt's"),
+            Self::Watchdogs => f.write_str("its watchdogs"),
+            Self::Membership => f.write_str("what pacemaker has set"),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::inventory::{Mode, Questions};
 use crate::op::{Op, Write};
 use crate::plan::planner::{Comes, Hidden, Managed, NodePlan, Planned, header};
 use crate::release;
+use crate::secret::certificate;
 use crate::step::{About, Layer, StepId};
 
 pub(super) const UNIT: &str = "glusterd.service";
@@ -36,11 +37,6 @@ pub(crate) const PURPOSE: &str = "storage";
 /// Bricks get ports from here on, and not Debian's 49152, where libvirt sends machines from node to node.
 const PORTS: (u16, u16) = (24_100, 24_999);
 
-/// The name of a node's certificate, with its key, among the sealed secrets.
-pub(crate) fn secret(node: &NodeName) -> String {
-    format!("tls/{PURPOSE}/{node}")
-}
-
 pub(super) fn questions(out: &mut Questions) {
     out.files.extend([UNIT_FILE, CONFIG, SECURE, KEY].map(Into::into));
     for suite in Suite::ALL {
@@ -60,7 +56,7 @@ pub(super) fn tls(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     if !disks::vault_is_open(plan) {
         return Err(Hidden::new("its certificate", "the vault, which has it, isn't mounted"));
     }
-    step.file(&Managed::secret(KEY, plan.secret(&secret(&plan.node.name))))?;
+    step.file(&Managed::secret(KEY, plan.secret(&certificate(PURPOSE, &plan.node.name))))?;
     for what in ["key", "pem"] {
         step.link(&path(plan.suite, what), KEY)?;
     }
@@ -89,8 +85,7 @@ pub(super) fn daemon(
     for (path, (who, text)) in forgotten(plan, nodes) {
         step.why(format!("{path} should say who {who} is"));
         step.rests_on(About::PeersWritten)?;
-        let (path, mode, secrets) = (path.into(), Mode(0o600), Vec::new());
-        step.op(Op::Write(Write { path, mode, text, secrets, checked_by: None, made_from: None }));
+        step.op(Op::Write(Write::new(path, Mode(0o600), text)));
         restart = true;
     }
     // Bricks go on meanwhile.

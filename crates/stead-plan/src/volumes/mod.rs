@@ -32,6 +32,7 @@ use crate::held::Held;
 use crate::inventory::{NodeInventory, Questions};
 use crate::op::{Command, Program};
 use crate::plan::planner::{Hidden, Planned, Planner};
+use crate::secret::certificate;
 use crate::step::Layer;
 use layout::{Share, bricks_on, members};
 
@@ -66,7 +67,7 @@ const POOL: &str = "pool";
 
 /// The certificates that nodes want for this layer, by their names among the sealed secrets.
 pub(crate) fn secrets(spec: &Spec) -> Vec<String> {
-    members(spec).iter().map(|node| daemon::secret(&node.name)).collect()
+    members(spec).iter().map(|node| certificate(daemon::PURPOSE, &node.name)).collect()
 }
 
 /// What a node needs for this layer.
@@ -99,6 +100,11 @@ pub(crate) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
             mounts::questions(volume, &shares, out);
         }
     }
+}
+
+/// The units that mount the volumes that all nodes share.
+pub(crate) fn shared_mounts(spec: &Spec) -> impl Iterator<Item = String> {
+    replicated_of(spec).map(mounts::unit)
 }
 
 fn replicated_of(spec: &Spec) -> impl Iterator<Item = &Volume> {

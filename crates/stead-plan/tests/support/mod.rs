@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use ipnet::Ipv4Net;
-use stead_plan::disks::{BlockDevice, Disk};
 use stead_plan::generation::{FORMAT, Generation, Stamp};
 use stead_plan::host::facts::{Swap, User};
 use stead_plan::inventory::{
@@ -29,7 +28,7 @@ mod volumes;
 use drives::{Around, Drives};
 use engines::Networks;
 use machines::hypervisor;
-use storage::{gluster, tell_storage};
+use storage::{gluster, os_disk, tell_storage};
 
 /// The cluster file that cases start from.
 pub(crate) const TOML: &str = include_str!("stead.toml");
@@ -211,46 +210,13 @@ fn net(address: Interface) -> Ipv4Net {
     address.to_string().parse().unwrap()
 }
 
-fn os_disk(number: u8) -> Disk {
-    let root = BlockDevice {
-        name: "sda1".to_owned(),
-        kind: "part".to_owned(),
-        size: Bytes::gib(232),
-        content: Some("ext4".to_owned()),
-        label: None,
-        uuid: Some("4a0e7f9e-58c4-4b2d-8c3f-3f1d5c1a7b42".to_owned()),
-        mounts: vec!["/".to_owned()],
-        space: None,
-        children: Vec::new(),
-    };
-    Disk {
-        name: "sda".to_owned(),
-        ids: vec![format!("ata-EXAMPLE_SSD_250GB_OS{number}")],
-        serial: Some(format!("OS{number}")),
-        wwn: None,
-        model: Some("EXAMPLE SSD 250GB".to_owned()),
-        size: Bytes::new(250_059_350_016),
-        rotational: false,
-        read_only: false,
-        removable: false,
-        transport: Some("sata".to_owned()),
-        mounts: Vec::new(),
-        content: None,
-        luks: None,
-        holders: Known::Is(Vec::new()),
-        children: vec![root],
-        signatures: None,
-        blkid: None,
-        exclusive: None,
-        ends: None,
-    }
-}
-
 /// The sums of sealed secrets.
 pub(crate) fn sums() -> BTreeMap<String, Sha256> {
     let mut sums: BTreeMap<_, _> = [("core/ospf".to_owned(), sha256("abcdefghijkmnpqr"))].into();
     sums.extend((1..=3).map(|number| (format!("tls/storage/node{number}"), sha256(format!("tls {number}")))));
-    sums.extend((1..=3).map(|number| (format!("tls/machines/node{number}"), sha256(format!("tls machines {number}")))));
+    for of in ["machines", "migration"] {
+        sums.extend((1..=3).map(|number| (format!("tls/{of}/node{number}"), sha256(format!("tls {of} {number}")))));
+    }
     sums.extend((1..=3).map(|number| (format!("disk/ata-EXAMPLE_SSD_1TB_S{number}"), sha256(number.to_string()))));
     sums
 }
@@ -258,7 +224,9 @@ pub(crate) fn sums() -> BTreeMap<String, Sha256> {
 /// The certificates of the CAs, as far as anybody looks at them here.
 pub(crate) fn trusted() -> BTreeMap<String, String> {
     let certificate = |of: &str| format!("-----BEGIN CERTIFICATE-----\n{of}\n-----END CERTIFICATE-----\n");
-    [("storage".to_owned(), certificate("MIIB")), ("machines".to_owned(), certificate("MIIC"))].into()
+    [("storage", "MIIB"), ("machines", "MIIC"), ("migration", "MIID")]
+        .map(|(purpose, of)| (purpose.to_owned(), certificate(of)))
+        .into()
 }
 
 /// Nodes as the planner wants them, with this generation: every file as the plan for fresh ones writes it, and
@@ -297,10 +265,15 @@ fn settle(spec: &Spec, digest: &Sha256, plan: &Plan, name: &NodeName, node: &mut
         match op {
             Op::Write(write) if asked.contains(&write.path) => {
                 let mut file = file_with(&write.text, write.mode.0);
-                if let ([secret], Known::Is(FileState::File(file))) = (write.secrets.as_slice(), &mut file)
-                    && secret.to_string() == write.text
-                {
-                    (file.sha256, file.text) = (secret.sha256.clone(), None);
+                if let Known::Is(FileState::File(file)) = &mut file {
+                    if let Some(group) = &write.group {
+                        file.owner = format!("root:{group}");
+                    }
+                    if let [secret] = write.secrets.as_slice()
+                        && secret.to_string() == write.text
+                    {
+                        (file.sha256, file.text) = (secret.sha256.clone(), None);
+                    }
                 }
                 node.files.insert(write.path.clone(), file);
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use stead_plan::disks::{BlockDevice, Disk};
 use stead_plan::inventory::{Known, Release};
 use stead_plan::op::{Argument, Op, Program};
 use stead_plan::plan::{Plan, questions};
@@ -48,4 +49,40 @@ pub(super) fn tell_storage(spec: &Spec, name: &NodeName, drives: &Drives, gluste
     let bricks: BTreeMap<_, _> = questions.bricks.iter().map(brick).collect();
     let daemon = if questions.units.contains("glusterd.service") { gluster.tell(&host) } else { Daemon::New };
     Storage { daemon: Known::Is(daemon), written: gluster.written(&host), bricks }
+}
+
+/// The disk that Debian is on.
+pub(super) fn os_disk(number: u8) -> Disk {
+    let root = BlockDevice {
+        name: "sda1".to_owned(),
+        kind: "part".to_owned(),
+        size: Bytes::gib(232),
+        content: Some("ext4".to_owned()),
+        label: None,
+        uuid: Some("4a0e7f9e-58c4-4b2d-8c3f-3f1d5c1a7b42".to_owned()),
+        mounts: vec!["/".to_owned()],
+        space: None,
+        children: Vec::new(),
+    };
+    Disk {
+        name: "sda".to_owned(),
+        ids: vec![format!("ata-EXAMPLE_SSD_250GB_OS{number}")],
+        serial: Some(format!("OS{number}")),
+        wwn: None,
+        model: Some("EXAMPLE SSD 250GB".to_owned()),
+        size: Bytes::new(250_059_350_016),
+        rotational: false,
+        read_only: false,
+        removable: false,
+        transport: Some("sata".to_owned()),
+        mounts: Vec::new(),
+        content: None,
+        luks: None,
+        holders: Known::Is(Vec::new()),
+        children: vec![root],
+        signatures: None,
+        blkid: None,
+        exclusive: None,
+        ends: None,
+    }
 }

@@ -169,7 +169,7 @@ fn adding_and_revoking() {
     insta::assert_snapshot!(folder.keys(&with(&[]), "n\n"), @r"
     stderr:
     write a key of a new admin, `bob` into `stead.toml`: ssh-ed25519 AAAA… bob@laptop
-    seal 3 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
+    seal 4 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
     do this? [y/N]
     nothing has changed
     code: 0
@@ -177,7 +177,7 @@ fn adding_and_revoking() {
     insta::assert_snapshot!(folder.keys(&with(&["--identity", "bob"]), "y\n"), @r"
     stderr:
     write a key of a new admin, `bob` into `stead.toml`: ssh-ed25519 AAAA… bob@laptop
-    seal 3 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
+    seal 4 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
     do this? [y/N]
     error: none of your keys opens `ca/machines`: it is sealed for me (me@laptop), the recovery sheet, and you have bob (bob@laptop) in `bob`
       next: name the private key with `--identity FILE`; the recovery sheet's text in a file is one too
@@ -187,7 +187,7 @@ fn adding_and_revoking() {
     insta::assert_snapshot!(folder.keys(&with(&["--yes", "--identity", "me"]), ""), @r"
     stderr:
     write a key of a new admin, `bob` into `stead.toml`: ssh-ed25519 AAAA… bob@laptop
-    seal 3 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
+    seal 4 secrets of `stead.secrets` anew, for bob (bob@laptop), me (me@laptop), the recovery sheet
     done; `stead apply` brings it to the nodes
     code: 0
     ");
@@ -206,12 +206,13 @@ fn adding_and_revoking() {
     insta::assert_snapshot!(folder.keys(&["revoke", "me", "--identity", "bob"], "yes\n"), @r"
     stderr:
     take out of `stead.toml` the admin `me`
-    seal 3 secrets of `stead.secrets` anew, for bob (bob@laptop), the recovery sheet
+    seal 4 secrets of `stead.secrets` anew, for bob (bob@laptop), the recovery sheet
     do this? [y/N]
     done; `stead apply` takes it from the nodes
 
     Whoever had that may have copied what it opened, and git keeps the old file. Make anew what they must not know:
       ca/machines: `stead keys revoke --ca machines`
+      ca/migration: `stead keys revoke --ca migration`
       ca/storage: `stead keys revoke --ca storage`
       ca/telemetry: `stead keys revoke --ca telemetry`
     code: 0
@@ -268,13 +269,13 @@ fn a_file_that_was_changed_by_hand() {
     assert_eq!(listed.status.code(), Some(2));
     let json: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
     let all = json["secrets"].as_array().expect("a list");
-    assert_eq!((all.len(), &json["schema_version"]), (3, &1.into()));
+    assert_eq!((all.len(), &json["schema_version"]), (4, &1.into()));
     assert!(all.iter().all(|one| one["as_asked"] == false && one["certificate"]["until"] == "2076-01-01T00:00:00Z"));
     assert_eq!(all[0]["certificate"]["purpose"], "machines");
     insta::assert_snapshot!(folder.keys(&["reseal", "--yes", "--identity", "sheet.key"], ""), @r"
     stderr:
-    seal 3 secrets of `stead.secrets` anew, for me (me@laptop), me (new@laptop), the recovery sheet
-    done: 3 secrets sealed anew
+    seal 4 secrets of `stead.secrets` anew, for me (me@laptop), me (new@laptop), the recovery sheet
+    done: 4 secrets sealed anew
     code: 0
     ");
     insta::assert_snapshot!(folder.keys(&["reseal"], ""), @r"

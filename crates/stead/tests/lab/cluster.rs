@@ -31,6 +31,8 @@ pub(crate) const AGENT_GONE: &str = r#"! pgrep -f "/agent/stead-[0-9a-f]* agent"
 /// How many times slower than on PCs three nodes are that share two cores and are translated.
 const PATIENCE: u8 = 10;
 
+const BOTH: [Release; 2] = [Release::Trixie, Release::Bookworm];
+
 /// A lab, and an admin who has a cluster file for it.
 pub(crate) struct TestCluster {
     lab: TestLab,
@@ -70,16 +72,26 @@ pub(crate) struct Home {
 /// Nodes of both releases with stead's layers on them, as they were after the first apply. Their images have the engines'
 /// packages already: to install them takes translated nodes a quarter of an hour.
 pub(crate) fn applied() -> TestCluster {
-    applied_on(Kind::Ready, "cluster")
+    applied_on("cluster", Kind::Ready, &BOTH, "")
 }
 
 /// As [`applied`], on nodes as Debian's installer leaves them.
 pub(crate) fn applied_on_plain() -> TestCluster {
-    applied_on(Kind::Plain, "plain")
+    applied_on("plain", Kind::Plain, &BOTH, "")
 }
 
-fn applied_on(image: Kind, name: &str) -> TestCluster {
-    let config = LabConfig { image, releases: vec![Release::Trixie, Release::Bookworm], wan_open: true, ..small() };
+/// As [`applied`], with this in the cluster file too, and nodes of one release: pacemaker of a later one lets none of an
+/// earlier one join again.
+pub(crate) fn applied_with(more: &str, release: Release) -> TestCluster {
+    let name = match release {
+        Release::Trixie => "trixie",
+        Release::Bookworm => "bookworm",
+    };
+    applied_on(name, Kind::Ready, &[release], more)
+}
+
+fn applied_on(name: &str, image: Kind, releases: &[Release], more: &str) -> TestCluster {
+    let config = LabConfig { image, releases: releases.to_vec(), wan_open: true, ..small() };
     let lab = shared(name, &config, APPLIED, |lab| {
         if image == Kind::Ready {
             for node in lab.nodes().expect("nodes") {
@@ -90,6 +102,7 @@ fn applied_on(image: Kind, name: &str) -> TestCluster {
         }
         let home = Home::new(lab, "first");
         home.write(lab);
+        home.edit("[volume.gv0]\n", &format!("{more}[volume.gv0]\n"));
         home.applies();
     });
     let first = Home::at(&lab, "first");

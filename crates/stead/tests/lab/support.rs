@@ -83,7 +83,7 @@ pub(crate) fn fresh() -> TestLab {
 pub(crate) fn shared(name: &str, config: &LabConfig, picture: &str, prepare: impl FnOnce(&TestLab)) -> TestLab {
     let lock = File::create(run_dir().join("shared.lock")).expect("lock");
     lock.lock().expect("lock");
-    for other in ["shared", "cluster", "plain"].into_iter().filter(|other| *other != name) {
+    for other in ["shared", "cluster", "plain", "trixie", "bookworm"].into_iter().filter(|other| *other != name) {
         if let Ok(lab) = Lab::open(&run_dir().join(other), Path::new(STEAD)) {
             lab.power(&lab.nodes().expect("nodes"), PowerAction::Off).expect("power off");
         }
