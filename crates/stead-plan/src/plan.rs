@@ -210,13 +210,6 @@ impl Plan {
         self
     }
 
-    /// The same steps, in the order in which all of them are done soonest.
-    #[must_use]
-    pub fn quickest(mut self) -> Self {
-        self.steps = order::quickest(self.steps);
-        self
-    }
-
     /// The sealed secrets that its steps write.
     pub fn secrets(&self) -> BTreeSet<&SecretRef> {
         let ops = self.steps.iter().flat_map(|step| &step.ops);

@@ -130,9 +130,7 @@ pub(crate) async fn carry_out(
     let ancestors = cluster.sealed.as_ref().map(Sealed::ancestors).unwrap_or_default().to_vec();
     let mut journal = Journal::start(&cluster::runs(&cluster.spec)?, now(), &run::who(), &summary(plan))?;
     let (stopper, stop) = watch::channel(false);
-    // A plan is read by its layers; each step says what it comes after.
-    let quickest = plan.clone().quickest();
-    let order = Order { plan: &quickest, digest: &digest, ancestors: &ancestors, kept, secrets, stop };
+    let order = Order { plan, digest: &digest, ancestors: &ancestors, kept, secrets, stop };
     let mut progress = Progress::new(plan, printer);
     let on = &mut |event: Event| {
         progress.on(&event);
