@@ -71,8 +71,7 @@ impl Secrets {
     }
 }
 
-/// The names of the nodes' certificates that the spec wants, of the CAs for `storage` and `machines`. An apply makes those
-/// that there aren't.
+/// The names of the nodes' certificates that the spec wants, of whichever CAs. An apply makes those that there aren't.
 pub fn certificates(spec: &Spec) -> Vec<String> {
     [volumes::secrets(spec), machines::certificates(spec)].concat()
 }

@@ -10,7 +10,7 @@ use stead_plan::volumes::{Daemon, Storage};
 use stead_spec::units::NodeName;
 use stead_spec::{Bytes, Spec};
 
-use super::drives::Drives;
+use super::drives::{self, Drives};
 use super::volumes::Gluster;
 
 /// What the storage daemons make of a plan.
@@ -64,25 +64,11 @@ pub(super) fn os_disk(number: u8) -> Disk {
         space: None,
         children: Vec::new(),
     };
+    let id = format!("ata-EXAMPLE_SSD_250GB_OS{number}");
     Disk {
-        name: "sda".to_owned(),
-        ids: vec![format!("ata-EXAMPLE_SSD_250GB_OS{number}")],
-        serial: Some(format!("OS{number}")),
-        wwn: None,
         model: Some("EXAMPLE SSD 250GB".to_owned()),
         size: Bytes::new(250_059_350_016),
-        rotational: false,
-        read_only: false,
-        removable: false,
-        transport: Some("sata".to_owned()),
-        mounts: Vec::new(),
-        content: None,
-        luks: None,
-        holders: Known::Is(Vec::new()),
         children: vec![root],
-        signatures: None,
-        blkid: None,
-        exclusive: None,
-        ends: None,
+        ..drives::blank(&id, "sda").facts
     }
 }
