@@ -24,7 +24,7 @@ mod tree;
 
 pub use error::EditError;
 pub use path::{BadKeyPath, KeyPath, Segment};
-pub use toml_edit::Value;
+pub use toml_edit::{InlineTable, Value};
 
 use scan::Layout;
 use tree::Tree;

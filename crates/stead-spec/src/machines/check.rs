@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use yaml_rust2::{Yaml, YamlLoader};
+
 use super::disk_name;
 use super::table::{Card, CardTable, ImageTable, MachineTable};
 use crate::check::{Claim, Findings, claimed_once, key, listed_once, one_of, refer, renames, useless};
@@ -10,17 +12,12 @@ use crate::read::{At, Field};
 use crate::units::{Bytes, ImageName, MachineName, NetworkName, NodeName, VolumeName};
 use crate::volumes::Kind;
 
+/// How settings begin, which are YAML.
+const SETTINGS: &str = "#cloud-config";
+
 /// How user data begins that cloud-init knows (its documentation, "User-data formats").
-const CLOUD_INIT: [&str; 8] = [
-    "#cloud-config",
-    "#!",
-    "#include",
-    "#cloud-boothook",
-    "#part-handler",
-    "Content-Type:",
-    "MIME-Version:",
-    "## template:",
-];
+const CLOUD_INIT: [&str; 8] =
+    [SETTINGS, "#!", "#include", "#cloud-boothook", "#part-handler", "Content-Type:", "MIME-Version:", "## template:"];
 
 /// The least memory with which a machine starts anything.
 const LEAST_MEMORY: Bytes = Bytes::mib(16);
@@ -107,13 +104,28 @@ fn references(file: &File, name: &At<MachineName>, table: &MachineTable, out: &m
         useless(&table.cloud_init, "cloud_init", "the machine starts empty", "give it an `image`, or take it out", out);
     }
     if let Some(data) = table.cloud_init.value().and_then(|table| table.user_data.get()) {
-        let first = data.value.lines().next().unwrap_or_default();
-        if !CLOUD_INIT.iter().any(|start| first.starts_with(start)) {
-            let message = format!("cloud-init of machine `{}` wouldn't know what this is", name.value);
-            let reason = "it goes by the first line";
-            let remedy = "begin it with a line `#cloud-config`, or `#!/bin/sh` for a script";
-            out.push(Diagnostic::new(Code::BadValue, &data.span, message, reason, remedy));
-        }
+        user_data(name, data, out);
+    }
+}
+
+/// What cloud-init would not understand, it leaves out without a word to anybody who could do something about it.
+fn user_data(name: &At<MachineName>, data: &At<String>, out: &mut Findings) {
+    let first = data.value.lines().next().unwrap_or_default();
+    if !CLOUD_INIT.iter().any(|start| first.starts_with(start)) {
+        let message = format!("cloud-init of machine `{}` wouldn't know what this is", name.value);
+        let reason = "it goes by the first line";
+        let remedy = "begin it with a line `#cloud-config`, or `#!/bin/sh` for a script";
+        out.push(Diagnostic::new(Code::BadValue, &data.span, message, reason, remedy));
+    } else if first.starts_with(SETTINGS) {
+        let reason = match YamlLoader::load_from_str(&data.value).as_deref() {
+            Ok([] | [Yaml::Hash(_) | Yaml::Null]) => return,
+            Ok([_]) => "settings have names: `packages: [nginx]`".to_owned(),
+            Ok(_) => "it is more than one document".to_owned(),
+            Err(error) => format!("in its line {}, {}", error.marker().line(), error.info()),
+        };
+        let message = format!("cloud-init of machine `{}` couldn't read this", name.value);
+        let remedy = "write it as YAML, whose lines belong together by their indent";
+        out.push(Diagnostic::new(Code::BadValue, &data.span, message, reason, remedy));
     }
 }
 
