@@ -167,6 +167,22 @@ impl Ssh {
         }
     }
 
+    /// Has a port of this computer lead to one there, until somebody ends it.
+    ///
+    /// # Errors
+    /// It ended by itself. What went wrong, the terminal shows.
+    pub async fn tunnel(&self, target: &SshTarget, here: u16, there: u16) -> Result<(), Lost> {
+        let program = self.0.program.as_deref().map_or("ssh", |program| program.as_str());
+        let leads = format!("127.0.0.1:{here}:127.0.0.1:{there}");
+        let mut command = Command::new(program);
+        command.args(["-N", "-o", "RemoteCommand=none", "-o", "ExitOnForwardFailure=yes", "-L", &leads]);
+        command.args(self.whereto(target)).kill_on_drop(true);
+        match command.status().await {
+            Ok(status) => Err(Lost { why: format!("ssh to {} ended ({status})", target.host()), hint: None }),
+            Err(error) => Err(not_started(&error)),
+        }
+    }
+
     /// What is run.
     fn command(&self, target: &SshTarget) -> Command {
         let patience = u64::from(self.0.patience);

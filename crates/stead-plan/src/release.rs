@@ -40,6 +40,15 @@ pub(crate) fn chrony_leap_seconds(suite: Suite) -> &'static str {
     }
 }
 
+/// The board of machines by a version that QEMU of this release knows, and of later ones too (`qemu-system-x86_64 -machine help`:
+/// 7.2 is Debian 12's own, 10.0 Debian 13's, which knows 7.2 as well).
+pub(crate) fn board(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Bookworm => "pc-q35-7.2",
+        Suite::Trixie => "pc-q35-10.0",
+    }
+}
+
 /// The packages that have libvirt's locks on disks, where they aren't part of its daemon's: who keeps them, and who asks.
 pub(crate) fn libvirt_locks(suite: Suite) -> &'static [&'static str] {
     match suite {

@@ -131,6 +131,12 @@ pub enum About {
     Watchdogs,
     /// What pacemaker has set for all nodes.
     Membership,
+    /// A machine, as pacemaker has it.
+    Machine(String),
+    /// Which machines start first and keep apart, as pacemaker has it.
+    MachineOrder,
+    /// A machine's disk, by its file.
+    DiskFile(Utf8PathBuf),
 }
 
 /// The way back from a step that may cut its node off.

@@ -406,6 +406,8 @@ fn machines() -> Vec<Case> {
         let from = asked.seen().find(|(other, _)| other.as_ref() == name).unwrap().1;
         let to = node(&mut first, name);
         tells_of_files(to, from);
+        to.hypervisor.processor.clone_from(&from.hypervisor.processor);
+        to.hypervisor.disks.clone_from(&from.hypervisor.disks);
         for (name, unit) in from.units.as_result().unwrap() {
             units(to).entry(name.clone()).or_insert_with(|| unit.clone());
         }

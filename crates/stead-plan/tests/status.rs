@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends there")]
 
 use stead_plan::inventory::{Activity, Enablement, Inventory, Known, Observation, Release};
-use stead_plan::machines::Membership;
+use stead_plan::machines::{Membership, Running};
 use stead_plan::network::facts::{Bridge, Interface, Neighbour, Nic, Ovs, Port};
 use stead_plan::status::{Path, Severity, Status, status};
 use stead_spec::Spec;
@@ -441,6 +441,48 @@ fn those_who_decide_where_machines_run() {
     finds(&["✗ node1's watchdog isn't fed"], |nodes| {
         let ended = support::unit(Enablement::Enabled, Activity::Failed);
         support::units(node(nodes, "node1")).insert("sbd.service".to_owned(), ended);
+    });
+}
+
+#[test]
+fn machines_that_do_not_do_what_they_should() {
+    type Machines = std::collections::BTreeMap<String, Running>;
+    fn on<'i>(nodes: &'i mut Inventory, name: &str) -> &'i mut Machines {
+        match &mut node(nodes, name).hypervisor.running {
+            Known::Is(running) => running,
+            other @ Known::Unknown(_) => panic!("{other:?}"),
+        }
+    }
+    finds(&["✗ web1 doesn't run, and should → `stead machine start web1`"], |nodes| {
+        on(nodes, "node1").remove("web1");
+    });
+    finds(&["✗ web1 runs on node1 and node2 at once: both write to its disks"], |nodes| {
+        let web1 = on(nodes, "node1")["web1"].clone();
+        on(nodes, "node2").insert("web1".to_owned(), web1);
+    });
+    finds(&["✗ web1 stands still on node1: I/O error"], |nodes| {
+        let web1 = on(nodes, "node1").get_mut("web1").unwrap();
+        (web1.state, web1.reason) = ("paused".to_owned(), "I/O error".to_owned());
+    });
+    // One that moves is on both, and one that is off is off.
+    finds(&[], |nodes| {
+        let mut comes = on(nodes, "node1")["web1"].clone();
+        (comes.state, comes.reason) = ("paused".to_owned(), "migration".to_owned());
+        on(nodes, "node2").insert("web1".to_owned(), comes);
+    });
+    finds(&[], |nodes| {
+        on(nodes, "node1").remove("web1");
+        for name in ["node1", "node2", "node3"] {
+            let Known::Is(Some(now)) = &mut node(nodes, name).hypervisor.membership else { panic!("{name}") };
+            let web1 = now.resources.get_mut("web1").unwrap();
+            web1.insert("meta.target-role".to_owned(), "Stopped".to_owned());
+        }
+    });
+    // Somebody else's machine of the same name.
+    finds(&[], |nodes| {
+        let mut other = on(nodes, "node1")["web1"].clone();
+        "0d3c9c5e-6f6b-4b1e-9d5a-2b1c3d4e5f60".clone_into(&mut other.uuid);
+        on(nodes, "node2").insert("web1".to_owned(), other);
     });
 }
 

@@ -24,7 +24,7 @@ use crate::print::Printer;
 use crate::run;
 
 /// Which cluster, and how it is reached.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Access {
     #[command(flatten)]
     pub(crate) file: ClusterFile,
@@ -66,8 +66,20 @@ impl Cluster {
     /// # Errors
     /// Something can't be read.
     pub(crate) fn open(access: &Access, printer: &mut Printer) -> anyhow::Result<Option<Self>> {
+        Self::open_changed(access, Ok, printer)
+    }
+
+    /// As [`open`](Self::open), with this change made to the cluster file's text: the file is as it was.
+    ///
+    /// # Errors
+    /// Something can't be read, or the change can't be made.
+    pub(crate) fn open_changed(
+        access: &Access,
+        change: impl FnOnce(Vec<u8>) -> anyhow::Result<Vec<u8>>,
+        printer: &mut Printer,
+    ) -> anyhow::Result<Option<Self>> {
         let path = access.file.path()?.to_owned();
-        let bytes = access.file.bytes()?;
+        let bytes = change(access.file.bytes()?)?;
         let (spec, text) = match stead_spec::parse(path.as_str(), &bytes) {
             // What can be parsed is UTF-8.
             Ok((spec, _warnings)) => (spec, String::from_utf8(bytes)?),
@@ -86,6 +98,14 @@ impl Cluster {
         let questions = questions.map(|node| (node.clone(), stead_plan::plan::questions(&spec, node))).collect();
         let record = access.reach.record.clone();
         Ok(Some(Self { path, text, spec, sealed, ssh, questions, record }))
+    }
+
+    /// Writes the cluster file as it is here.
+    ///
+    /// # Errors
+    /// It can't be written; then it is as it was.
+    pub(crate) fn write_file(&self) -> anyhow::Result<()> {
+        Ok(secrets::replace(&self.path, self.text.as_bytes(), 0o644)?)
     }
 
     /// Where the sealed secrets are.

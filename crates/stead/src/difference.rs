@@ -28,20 +28,24 @@ impl Cluster {
                 printer.line(format_args!("The cluster files are the same; the sealed secrets differ ({theirs})."));
                 return Ok(());
             }
-            let difference = TextDiff::from_lines(kept.file.as_str(), self.text.as_str());
-            let shown =
-                difference.unified_diff().context_radius(CONTEXT).header(&theirs, self.path.as_str()).to_string();
-            printer.line("");
-            for line in shown.lines() {
-                let line = match line.as_bytes().first() {
-                    Some(b'+') => printer.tone(Tone::Good, line),
-                    Some(b'-') => printer.tone(Tone::Bad, line),
-                    _ => line.to_owned(),
-                };
-                printer.line(line);
-            }
+            show_difference(&kept.file, &self.text, &theirs, self.path.as_str(), printer);
             return Ok(());
         }
         Ok(())
+    }
+}
+
+/// What two cluster files differ by, with what each is called.
+pub(crate) fn show_difference(one: &str, other: &str, called: &str, other_called: &str, printer: &mut Printer) {
+    let difference = TextDiff::from_lines(one, other);
+    let shown = difference.unified_diff().context_radius(CONTEXT).header(called, other_called).to_string();
+    printer.line("");
+    for line in shown.lines() {
+        let line = match line.as_bytes().first() {
+            Some(b'+') => printer.tone(Tone::Good, line),
+            Some(b'-') => printer.tone(Tone::Bad, line),
+            _ => line.to_owned(),
+        };
+        printer.line(line);
     }
 }

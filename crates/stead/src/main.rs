@@ -15,12 +15,15 @@ mod init;
 mod keys;
 mod lab;
 mod log;
+mod machine;
 mod network;
 mod node;
+mod off;
 mod plan;
 mod print;
 mod probe;
 mod progress;
+mod reboot;
 mod run;
 mod schema;
 
@@ -58,8 +61,13 @@ enum Command {
     Adopt(adopt::Arguments),
     /// What was applied from this computer, and how it went.
     Log(log::Arguments),
+    /// Virtual machines.
+    #[command(alias = "vm")]
+    Machine(machine::Arguments),
     /// One PC.
     Node(node::Arguments),
+    /// Shut down all machines, and then all nodes.
+    Off(off::Arguments),
     /// One disk of a node.
     Disk(disk::Arguments),
     /// The switches, and what goes over them.
@@ -99,6 +107,8 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments, &mut printer),
         Command::Adopt(arguments) => adopt::run(&arguments, &mut printer),
         Command::Log(arguments) => log::run(&arguments, &mut printer),
+        Command::Machine(arguments) => machine::run(&arguments, &mut printer),
+        Command::Off(arguments) => off::run(&arguments, &mut printer),
         Command::Node(arguments) => node::run(&arguments, &mut printer),
         Command::Disk(arguments) => disk::run(&arguments, &mut printer),
         Command::Network(arguments) => network::run(&arguments, &mut printer),

@@ -6,11 +6,17 @@ use anyhow::{Context, bail};
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 use stead_apply::enroll;
-use stead_spec::units::{PublicKey, SshTarget};
+use stead_plan::inventory::Inventory;
+use stead_plan::machines::errands;
+use stead_plan::plan::Asked;
+use stead_plan::status::status;
+use stead_spec::units::{NodeName, PublicKey, SshTarget};
 
 use crate::ask;
 use crate::cluster::ReachOptions;
+use crate::errand::Errand;
 use crate::print::Printer;
+use crate::reboot::{By, reboot};
 use crate::run;
 
 /// What is done with a node.
@@ -24,6 +30,25 @@ pub(crate) struct Arguments {
 enum Command {
     /// Make a fresh Debian ready for stead: your key, and sudo without a password.
     Enroll(Enroll),
+    /// Have a node run no machines: those on it move to others. For when it is to be switched off.
+    Drain(One),
+    /// Let a node run machines again.
+    Undrain(One),
+    /// Boot a node anew: its machines move to others before, and are let back after.
+    Reboot(One),
+    /// Let a node's watchdog reset it, to see that it does: its machines move to others before.
+    TestWatchdog(One),
+}
+
+/// Which node.
+#[derive(Debug, Args)]
+#[command(after_help = "Codes: 0 done; 1 refused, or it failed; 3 the nodes didn't answer.\n\n\
+                        Example: stead node drain node2")]
+struct One {
+    /// Its name in the file.
+    node: NodeName,
+    #[command(flatten)]
+    errand: Errand,
 }
 
 /// Who is let in, and where.
@@ -44,7 +69,37 @@ struct Enroll {
 }
 
 pub(crate) fn run(arguments: &Arguments, printer: &mut Printer) -> anyhow::Result<ExitCode> {
-    let Command::Enroll(enroll) = &arguments.command;
+    match &arguments.command {
+        Command::Enroll(enroll) => enroll_one(enroll, printer),
+        Command::Drain(One { node, errand }) => drain(errand, node, printer),
+        Command::Undrain(One { node, errand }) => undrain(errand, node, printer),
+        Command::Reboot(One { node, errand }) => reboot(errand, node, By::Order, printer),
+        Command::TestWatchdog(One { node, errand }) => reboot(errand, node, By::Watchdog, printer),
+    }
+}
+
+/// Has a node run no machines.
+pub(crate) fn drain(errand: &Errand, node: &NodeName, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let plan = |asked: &Asked<'_>, inventory: &Inventory| errands::drain(asked, inventory, node);
+    errand.run_and_look(plan, printer, |cluster, inventory| {
+        let status = status(&cluster.spec, inventory);
+        let left = status.machines.iter().filter(|machine| machine.on.contains(node));
+        let left: Vec<String> = left.map(|machine| machine.name.to_string()).collect();
+        if left.is_empty() {
+            Ok(format!("{node} runs no machines: `stead node undrain {node}` lets them back"))
+        } else {
+            Err(format!("{node} still has {}", left.join(", ")))
+        }
+    })
+}
+
+/// Lets a node run machines again.
+pub(crate) fn undrain(errand: &Errand, node: &NodeName, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let plan = |asked: &Asked<'_>, inventory: &Inventory| errands::undrain(asked, inventory, node);
+    errand.run_and_look(plan, printer, |_, _| Ok(format!("{node} may run machines")))
+}
+
+fn enroll_one(enroll: &Enroll, printer: &mut Printer) -> anyhow::Result<ExitCode> {
     let keys = public_keys(&enroll.keys)?;
     printer.line(format_args!("On {}, this will", enroll.address));
     for key in &keys {

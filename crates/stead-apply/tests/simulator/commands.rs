@@ -152,7 +152,7 @@ impl Node {
                 let stdin = command.stdin.as_ref().map(|stdin| stdin.text.as_str());
                 let ended = self.network_command(program, words, cut);
                 let ended = ended.or_else(|| self.volume_command(program, words, cut));
-                let ended = ended.or_else(|| self.member_command(program, words, cut));
+                let ended = ended.or_else(|| self.member_command(program, words, stdin, cut));
                 ended.or_else(|| self.drive_command(program, words, stdin, cut)).unwrap_or_else(|| Err(unheard()))
             }
         }

@@ -1,7 +1,7 @@
 //! A node's hypervisor: what libvirt has written down, and what its daemon has running.
 
-use stead_plan::inventory::{Activity, Known};
-use stead_plan::machines::Hypervisor;
+use stead_plan::inventory::{Activity, Known, Questions};
+use stead_plan::machines::{Hypervisor, Processor};
 
 use crate::commands::{Cut, Ended, Failure, failed};
 use crate::libvirt;
@@ -11,12 +11,17 @@ pub(crate) const DAEMON: &str = "libvirtd.service";
 
 impl Node {
     /// What an agent would tell of it.
-    pub(crate) fn hypervisor(&self) -> Hypervisor {
+    pub(crate) fn hypervisor(&self, questions: &Questions) -> Hypervisor {
         let mut networks = self.disk.virtual_networks.clone();
         for (name, network) in &mut networks {
             network.active = self.boot.plugged.contains(name);
         }
-        Hypervisor { networks: Known::Is(networks), membership: Known::Is(self.membership()) }
+        let together = self.together.borrow();
+        let disks = questions.disk_files.iter();
+        let disks = disks.map(|path| (path.clone(), Known::Is(together.files.get(path).cloned()))).collect();
+        let processor = (!questions.disk_files.is_empty()).then(|| Known::Is(Processor::default()));
+        let membership = Known::Is(self.membership());
+        Hypervisor { networks: Known::Is(networks), membership, processor, disks, ..Hypervisor::default() }
     }
 
     /// Its daemon starts what is to be there after a boot.
@@ -36,7 +41,7 @@ impl Node {
         if cut == Cut::Half {
             return Some(Ok(()));
         }
-        let mut hypervisor = self.hypervisor();
+        let mut hypervisor = self.hypervisor(&Questions::default());
         let ended = libvirt::virsh(&mut hypervisor, words, stdin)?;
         let Known::Is(networks) = hypervisor.networks else { return None };
         self.boot.plugged =

@@ -20,6 +20,8 @@ mod members;
 mod model;
 mod networks;
 mod observe;
+#[path = "../../../stead-plan/tests/support/pacemaker.rs"]
+mod pacemaker;
 mod scenario;
 mod storage;
 mod volumes;

@@ -8,11 +8,19 @@ use stead_plan::inventory::{Activity, Enablement, Watchdog};
 use stead_plan::machines::Membership;
 use stead_plan::op::Program;
 
-use crate::commands::{Cut, Ended, failed};
+use crate::commands::{Cut, Ended, Failure, failed};
+use crate::libvirt::{self, DiskFiles};
 use crate::model::Node;
+use crate::pacemaker;
 
-/// What is set for all nodes.
-pub(crate) type Properties = Rc<RefCell<BTreeMap<String, String>>>;
+/// What nodes have together: pacemaker's configuration, and the files on their shared volume.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) cib: Membership,
+    pub(crate) files: DiskFiles,
+}
+
+pub(crate) type Together = Rc<RefCell<Shared>>;
 
 pub(crate) const COROSYNC: &str = "corosync.service";
 pub(crate) const PACEMAKER: &str = "pacemaker.service";
@@ -50,7 +58,7 @@ impl Node {
             }
             PACEMAKER => {
                 // It ends where it should rely on a watchdog that nobody feeds.
-                let relies = self.properties.borrow().contains_key(RELIES);
+                let relies = self.together.borrow().cib.properties.contains_key(RELIES);
                 self.start(COROSYNC) && (!relies || runs(self, SBD, Activity::Active))
             }
             _ => true,
@@ -70,11 +78,17 @@ impl Node {
     pub(crate) fn membership(&self) -> Option<Membership> {
         let runs = self.boot.activity.get(PACEMAKER) == Some(&Activity::Active);
         let members = BTreeMap::from([(self.name.to_string(), true)]);
-        runs.then(|| Membership { quorate: true, members, properties: self.properties.borrow().clone() })
+        runs.then(|| Membership { quorate: true, members, ..self.together.borrow().cib.clone() })
     }
 
     /// Runs a program of theirs; `None` if the model doesn't know that.
-    pub(crate) fn member_command(&mut self, program: Program, words: &[&str], cut: Cut) -> Option<Ended> {
+    pub(crate) fn member_command(
+        &mut self,
+        program: Program,
+        words: &[&str],
+        stdin: Option<&str>,
+        cut: Cut,
+    ) -> Option<Ended> {
         let runs = |unit: &str| self.boot.activity.get(unit) == Some(&Activity::Active);
         match (program, words) {
             (Program::Modprobe, ["softdog"]) => self.boot.softdog = true,
@@ -89,12 +103,34 @@ impl Node {
                     return Some(failed("Could not connect to the CIB: Transport endpoint is not connected"));
                 }
                 if cut == Cut::None {
-                    self.properties.borrow_mut().insert((*name).to_owned(), (*value).to_owned());
+                    self.together.borrow_mut().cib.properties.insert((*name).to_owned(), (*value).to_owned());
                 }
                 // Each that relies on it now and may not, ends.
                 if *name == RELIES && !runs(SBD) {
                     self.stop(PACEMAKER);
                 }
+            }
+            (Program::Cibadmin, _) if !runs(PACEMAKER) => {
+                return Some(failed("Could not connect to the CIB: Transport endpoint is not connected"));
+            }
+            // It is one transaction.
+            (Program::Cibadmin, _) if cut == Cut::Half => {}
+            (Program::Cibadmin, words) => {
+                let ended = pacemaker::cibadmin(&mut self.together.borrow_mut().cib, words, stdin)?;
+                return Some(ended.map_err(Failure::Failed));
+            }
+            (
+                Program::Curl
+                | Program::Mv
+                | Program::QemuImg
+                | Program::Sha256sum
+                | Program::SystemdRun
+                | Program::Xorrisofs,
+                words,
+            ) => {
+                let files = &mut self.together.borrow_mut().files;
+                let ended = libvirt::disk_files(files, program, words, stdin, cut == Cut::Half)?;
+                return Some(ended.map_err(Failure::Failed));
             }
             _ => return None,
         }

@@ -15,7 +15,7 @@ use stead_spec::units::NodeName;
 use crate::drives::Drives;
 use crate::engines::Networks;
 use crate::machines;
-use crate::members::{self, Properties};
+use crate::members::{self, Together};
 use crate::networks::hardware;
 use crate::storage::{self, Tangs};
 use crate::volumes::Pool;
@@ -95,8 +95,8 @@ pub(crate) struct Node {
     pub(crate) tangs: Tangs,
     /// The storage daemons of all nodes.
     pub(crate) pool: Pool,
-    /// What pacemaker has set for all nodes.
-    pub(crate) properties: Properties,
+    /// What nodes have together.
+    pub(crate) together: Together,
     /// The step that is being done, and what it found out.
     pub(crate) doing: Option<StepId>,
     pub(crate) told: Vec<(OutputKind, String)>,
@@ -193,7 +193,7 @@ impl Node {
     /// A fresh Debian, with what somebody has done to it before stead came.
     pub(crate) fn fresh(
         name: &NodeName,
-        (tangs, pool, properties): (&Tangs, &Pool, &Properties),
+        (tangs, pool, together): (&Tangs, &Pool, &Together),
         rng: &mut fastrand::Rng,
     ) -> Self {
         let mut disk = Disk::default();
@@ -247,7 +247,7 @@ impl Node {
             drives: storage::hardware(name),
             tangs: tangs.clone(),
             pool: pool.clone(),
-            properties: properties.clone(),
+            together: together.clone(),
             doing: None,
             told: Vec::new(),
             ahead: rng.i64(-90_000..90_000) * i64::from(rng.bool()),

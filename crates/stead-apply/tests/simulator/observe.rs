@@ -73,7 +73,7 @@ impl Node {
             }),
             vacated: Known::Is(self.vacated()),
             storage: self.storage(questions),
-            hypervisor: self.hypervisor(),
+            hypervisor: self.hypervisor(questions),
             disks: Known::Is(self.drives.tell(self.boot.mounted)),
         }
     }

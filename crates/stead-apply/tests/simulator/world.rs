@@ -109,9 +109,9 @@ impl World {
     pub(crate) fn new(names: &[NodeName], seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (tangs, pool) = (crate::storage::Tangs::default(), crate::volumes::Pool::default());
-        let properties = crate::members::Properties::default();
+        let together = crate::members::Together::default();
         let places = names.iter().map(|name| {
-            let node = Node::fresh(name, (&tangs, &pool, &properties), &mut rng);
+            let node = Node::fresh(name, (&tangs, &pool, &together), &mut rng);
             (name.clone(), Place::new(node))
         });
         let places = places.collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node};
-use stead_plan::machines::Membership;
+use stead_plan::machines::{Attributes, Membership};
 use stead_plan::op::{Command, Program};
 
 /// What pacemaker's programs say where it doesn't run.
@@ -20,9 +20,8 @@ pub(super) fn parse(text: &str) -> Result<Membership, String> {
     if !cib.has_tag_name("cib") {
         return Err("pacemaker printed something else than its CIB".to_owned());
     }
-    let pair = |pair: Node<'_, '_>| Some((pair.attribute("name")?.to_owned(), pair.attribute("value")?.to_owned()));
-    let set = cib.descendants().filter(|node| node.has_tag_name("cluster_property_set"));
-    let pairs = set.flat_map(|set| set.children()).filter(|node| node.has_tag_name("nvpair"));
+    let sets = cib.descendants().filter(|node| node.has_tag_name("cluster_property_set"));
+    let constraints = cib.descendants().filter(|node| node.has_tag_name("constraints"));
     let known = cib.descendants().filter(|node| node.has_tag_name("node"));
     let known = known.filter_map(|node| Some((node.attribute("uname")?.to_owned(), false)));
     let mut members: BTreeMap<String, bool> = known.collect();
@@ -31,11 +30,69 @@ pub(super) fn parse(text: &str) -> Result<Membership, String> {
             members.insert(name.to_owned(), is_there(state));
         }
     }
+    let attributes = |name: &'static str| {
+        let nodes = cib.descendants().filter(|node| node.has_tag_name("node"));
+        nodes.filter_map(move |node| noted(node, name))
+    };
     Ok(Membership {
         quorate: cib.attribute("have-quorum") == Some("1"),
         members,
-        properties: pairs.filter_map(pair).collect(),
+        drained: attributes("standby").filter(|(_, value)| is_on(value)).map(|(node, _)| node).collect(),
+        tested: attributes("stead-watchdog").collect(),
+        properties: sets.flat_map(pairs).collect(),
+        resources: cib.descendants().filter(|node| node.has_tag_name("primitive")).filter_map(resource).collect(),
+        constraints: constraints.flat_map(|all| all.children()).filter_map(constraint).collect(),
     })
+}
+
+/// What is noted of nodes by this name.
+fn noted(node: Node<'_, '_>, name: &str) -> Option<(String, String)> {
+    let mut sets = node.children().filter(|child| child.has_tag_name("instance_attributes")).flat_map(pairs);
+    let (_, value) = sets.find(|(key, _)| key == name)?;
+    Some((node.attribute("uname")?.to_owned(), value))
+}
+
+fn is_on(value: &str) -> bool {
+    ["on", "true", "yes", "1"].contains(&value)
+}
+
+/// Something that pacemaker starts and stops.
+fn resource(of: Node<'_, '_>) -> Option<(String, Attributes)> {
+    let mut all = own(of);
+    let name = all.remove("id")?;
+    for set in of.children() {
+        match set.tag_name().name() {
+            "meta_attributes" => all.extend(pairs(set).map(|(key, value)| (format!("meta.{key}"), value))),
+            "instance_attributes" => all.extend(pairs(set).map(|(key, value)| (format!("with.{key}"), value))),
+            "operations" => {
+                for operation in set.children().filter(|node| node.has_tag_name("op")) {
+                    let mut own = own(operation);
+                    let Some(name) = own.remove("name") else { continue };
+                    own.remove("id");
+                    all.extend(own.into_iter().map(|(key, value)| (format!("op.{name}.{key}"), value)));
+                }
+            }
+            _ => {}
+        }
+    }
+    Some((name, all))
+}
+
+/// Where something runs, after what, or apart from what.
+fn constraint(of: Node<'_, '_>) -> Option<(String, Attributes)> {
+    let mut all = own(of);
+    let name = all.remove("id")?;
+    all.insert("element".to_owned(), of.tag_name().name().to_owned());
+    Some((name, all))
+}
+
+fn own(of: Node<'_, '_>) -> Attributes {
+    of.attributes().map(|attribute| (attribute.name().to_owned(), attribute.value().to_owned())).collect()
+}
+
+fn pairs<'a>(set: Node<'a, 'a>) -> impl Iterator<Item = (String, String)> + 'a {
+    let all = set.children().filter(|node| node.has_tag_name("nvpair"));
+    all.filter_map(|pair| Some((pair.attribute("name")?.to_owned(), pair.attribute("value")?.to_owned())))
 }
 
 /// Whether a node is in corosync's membership, and its pacemaker takes part. Up to feature set 3.17 that is said in words;

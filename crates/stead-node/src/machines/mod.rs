@@ -1,9 +1,13 @@
 //! The layer `machines`: what the hypervisor has.
 
+mod disks;
 mod members;
 mod networks;
+mod processor;
+mod running;
 
-use stead_plan::inventory::Questions;
+use futures_util::future::join_all;
+use stead_plan::inventory::{Known, Questions};
 use stead_plan::machines::{Hypervisor, PACEMAKER};
 
 use crate::exec::Runner;
@@ -17,5 +21,17 @@ pub(crate) async fn look(place: &Place, questions: &Questions, runner: &Runner) 
     } else {
         Ok(None)
     };
-    Hypervisor { networks: networks::look(place).into(), membership: membership.into() }
+    let disks = questions.disk_files.iter().map(async |path| {
+        let disk = ask_if_there(runner, disks::command(path), disks::NOT_THERE, disks::parse).await;
+        (path.clone(), Known::from(disk))
+    });
+    let disks = join_all(disks).await.into_iter().collect();
+    let processor = (!questions.disk_files.is_empty()).then(|| processor::look(place).into());
+    Hypervisor {
+        networks: networks::look(place).into(),
+        running: running::look(place).into(),
+        membership: membership.into(),
+        processor,
+        disks,
+    }
 }

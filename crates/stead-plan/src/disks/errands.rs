@@ -7,8 +7,8 @@ use super::facts::{Content, LUKS};
 use super::{DataDisk, MEMORY, binding, disk, format, is_name, luks, opening, secret};
 use crate::inventory::{Inventory, Known};
 use crate::op::{Filled, Program};
-use crate::plan::planner::{Hidden, NodePlan, Planner};
-use crate::plan::{Asked, Plan, Wishes};
+use crate::plan::planner::{Hidden, NodePlan, errand};
+use crate::plan::{Asked, Plan};
 use crate::step::{About, Destruction, Layer};
 
 /// How long a disk's header may take.
@@ -61,15 +61,13 @@ pub fn recover(asked: &Asked<'_>, inventory: &Inventory, node: &NodeName) -> Pla
 
 /// Takes everything off a disk that was a cluster's. `id` is its name in `/dev/disk/by-id`.
 pub fn wipe(asked: &Asked<'_>, inventory: &Inventory, node: &NodeName, id: &DiskId) -> Plan {
-    let mut planner = Planner::new(asked, &NONE, inventory);
-    let of = planner.nodes().into_iter().find(|of| of.node.name == *node);
-    if let Some(of) = of {
-        let mut plan = planner.on(Layer::Disks, of);
-        plan.concern(id.as_ref(), |plan| wipe_one(plan, id));
-    }
-    let mut plan = planner.finish();
-    plan.keep = None;
-    plan
+    errand(asked, inventory, |planner| {
+        let of = planner.nodes().into_iter().find(|of| of.node.name == *node);
+        if let Some(of) = of {
+            let mut plan = planner.on(Layer::Disks, of);
+            plan.concern(id.as_ref(), |plan| wipe_one(plan, id));
+        }
+    })
 }
 
 fn wipe_one(plan: &mut NodePlan<'_, '_>, id: &DiskId) -> Result<(), Hidden> {
@@ -122,8 +120,6 @@ fn wipe_one(plan: &mut NodePlan<'_, '_>, id: &DiskId) -> Result<(), Hidden> {
     Ok(())
 }
 
-static NONE: Wishes = Wishes { rotate: std::collections::BTreeSet::new() };
-
 /// A plan of one concern for each data disk, of one node or of all.
 fn each(
     asked: &Asked<'_>,
@@ -131,16 +127,13 @@ fn each(
     only: Option<&NodeName>,
     concern: impl Fn(&mut NodePlan<'_, '_>, &DataDisk<'_>) -> Result<(), Hidden>,
 ) -> Plan {
-    let mut planner = Planner::new(asked, &NONE, inventory);
-    let cluster = planner.spec.cluster().id;
-    for of in planner.nodes().into_iter().filter(|of| only.is_none_or(|only| of.node.name == *only)) {
-        for data in DataDisk::all(cluster, of.node) {
-            let mut plan = planner.on(Layer::Disks, of);
-            plan.concern(&data.title(), |plan| concern(plan, &data));
+    errand(asked, inventory, |planner| {
+        let cluster = planner.spec.cluster().id;
+        for of in planner.nodes().into_iter().filter(|of| only.is_none_or(|only| of.node.name == *only)) {
+            for data in DataDisk::all(cluster, of.node) {
+                let mut plan = planner.on(Layer::Disks, of);
+                plan.concern(&data.title(), |plan| concern(plan, &data));
+            }
         }
-    }
-    let mut plan = planner.finish();
-    // Nothing is applied here that the nodes should keep.
-    plan.keep = None;
-    plan
+    })
 }

@@ -74,8 +74,7 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
 fn not_built(planner: &mut Planner<'_>) {
     let spec = planner.spec;
     let asked = Layer::ALL.into_iter().filter(|layer| match layer {
-        Layer::Host | Layer::Network | Layer::Disks | Layer::Volumes => false,
-        Layer::Machines => !spec.machines().is_empty(),
+        Layer::Host | Layer::Network | Layer::Disks | Layer::Volumes | Layer::Machines => false,
         Layer::Router => spec.router().is_some(),
         Layer::Backup => !spec.backups().is_empty(),
         Layer::Telemetry => spec.telemetry().is_some(),

@@ -28,6 +28,9 @@ pub struct Questions {
     /// Folders that bricks are.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub bricks: BTreeSet<Utf8PathBuf>,
+    /// Machines' disks that are files.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub disk_files: BTreeSet<Utf8PathBuf>,
     /// Which headers of other nodes' disks it keeps.
     pub headers: bool,
 }

@@ -103,6 +103,8 @@ pub(super) fn hypervisor(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     disks::network_steps(plan.node).for_each(|before| step.after_step(before));
     step.after_packages();
     step.after(TLS);
+    // It ends, some seconds after it was ready, where there is no folder for QEMU's certificate.
+    step.after(migration::STEP);
     plan.add(step);
     Ok(())
 }
@@ -165,14 +167,15 @@ migrate_tls_force = 1
 
 /// In place of Debian's, which is started by its sockets, without the key, and ends after two minutes of nobody asking.
 fn unit() -> String {
-    let (vault, helpers) = (disks::VAULT_UNIT, HELPERS.join(" "));
+    let (vault, helpers, qemu) = (disks::VAULT_UNIT, HELPERS.join(" "), migration::UNIT);
     format!(
         "
 [Unit]
 Description=What runs machines (libvirt)
 Documentation=man:libvirtd(8)
 Requires={helpers}
-After=network-online.target frr.service openvswitch-switch.service dbus.service apparmor.service {helpers} {vault}
+Wants={qemu}
+After=network-online.target frr.service openvswitch-switch.service dbus.service apparmor.service {helpers} {vault} {qemu}
 # Its key is in the vault, which starts it.
 ConditionPathExists={KEY}
 StartLimitIntervalSec=0
@@ -183,7 +186,8 @@ ExecStart=/usr/sbin/libvirtd --listen
 ExecReload=/bin/kill -HUP $MAINPID
 # Machines go on without it.
 KillMode=process
-Restart=on-failure
+# With what it can't start by, it ends as if all were well.
+Restart=always
 RestartSec=5
 LimitNOFILE=1024:524288
 TasksMax=32768

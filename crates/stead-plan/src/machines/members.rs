@@ -17,7 +17,7 @@ use stead_spec::host::Node;
 use stead_spec::units::NodeName;
 
 use super::facts::Membership;
-use super::watchdog;
+use super::{hypervisor, resources, watchdog};
 use crate::disks;
 use crate::host::installs;
 use crate::inventory::{Activity, File, FileState, NodeInventory, Questions};
@@ -44,11 +44,17 @@ const KEY: &str = "/var/lib/stead/vault/members.key";
 /// The secret that it is.
 pub(super) const SECRET: &str = "machines/members";
 
-const STEP: &str = "members";
-const FENCING: &str = "fencing";
+pub(super) const STEP: &str = "members";
+pub(super) const FENCING: &str = "fencing";
 
 /// What pacemaker calls that it relies on watchdogs, and how long they take.
 const RELIES: &str = "stonith-watchdog-timeout";
+
+/// What pacemaker calls that nothing is to run. It is so while all nodes are being switched off.
+pub(super) const STOPS_ALL: &str = "stop-all-resources";
+
+/// What a node has in pacemaker whose watchdog was seen to fire: which one that was.
+pub(super) const TESTED: &str = "stead-watchdog";
 
 /// With fewer, one that has lost the others can't tell whether it is the one to stop.
 const FEWEST: usize = 3;
@@ -133,6 +139,13 @@ pub(super) fn member(
         step.after_on(leader.node.name.clone(), FENCING);
     }
     step.after(watchdog::STEP);
+    // Machines are placed on it as soon as it is there.
+    step.after(hypervisor::STEP);
+    plan.spec.networks().keys().for_each(|network| step.after(&format!("network.{network}")));
+    let there = membership(leader.seen).ok().flatten();
+    let there = there.into_iter().flat_map(|there| there.resources.keys());
+    let placed = there.filter_map(|name| plan.spec.machines().values().find(|machine| machine.name.as_ref() == name));
+    placed.for_each(|machine| step.after(&resources::definition_step(machine)));
     disks::network_steps(plan.node).for_each(|before| step.after_step(before));
     step.after_packages();
     step.after_step(disks::vault_step(plan.node));
@@ -188,6 +201,7 @@ fn properties(spec: &Spec) -> BTreeMap<&'static str, String> {
         // On Debian 12, pacemaker gives up waiting for a watchdog after this and a fifth.
         ("stonith-timeout", format!("{}s", 2 * fenced)),
         (RELIES, format!("{fenced}s")),
+        (STOPS_ALL, "false".to_owned()),
     ])
 }
 
@@ -335,6 +349,9 @@ WantedBy={vault}
 fn pacemaker_unit(plan: &NodePlan<'_, '_>) -> String {
     let vault = disks::VAULT_UNIT;
     let mounts = volumes::shared_mounts(plan.spec).collect::<Vec<_>>().join(" ");
+    // Without an answer of libvirt's, it would take a machine for one that runs here too, and stop it everywhere.
+    let first = "ExecStartPre=/usr/bin/virsh --connect qemu:///system version\n";
+    let first = if super::is_host(plan.spec, plan.node) { first } else { "" };
     format!(
         "
 [Unit]
@@ -354,7 +371,7 @@ EnvironmentFile=-/etc/default/pacemaker
 # How long the watchdog's time is.
 EnvironmentFile=-{SBD_FILE}
 SuccessExitStatus=100
-ExecStart=/usr/sbin/pacemakerd
+{first}ExecStart=/usr/sbin/pacemakerd
 TasksMax=infinity
 # What it is to stop may take as long as a machine takes to shut down.
 SendSIGKILL=no

@@ -18,7 +18,7 @@ use crate::secret::certificate;
 
 /// Where QEMU reads it.
 pub(super) const FOLDER: &str = "/etc/pki/qemu";
-const UNIT: &str = "etc-pki-qemu.mount";
+pub(super) const UNIT: &str = "etc-pki-qemu.mount";
 const UNIT_FILE: &str = "/etc/systemd/system/etc-pki-qemu.mount";
 
 /// Where it lies.
@@ -35,6 +35,8 @@ const GROUP: &str = "libvirt-qemu";
 /// What certificates for it are called among those of all engines.
 const PURPOSE: &str = "migration";
 
+pub(super) const STEP: &str = "migration";
+
 pub(super) fn questions(out: &mut Questions) {
     out.files.extend([UNIT_FILE, IN_VAULT, KEY, CA].map(Into::into));
     out.files.extend(LINKS.map(|name| format!("{IN_VAULT}/{name}").into()));
@@ -45,7 +47,7 @@ pub(super) fn migration(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     if !disks::vault_is_open(plan) {
         return Err(Hidden::new("its certificate for moving machines", "the vault, which has it, isn't mounted"));
     }
-    let mut step = plan.draft("migration", "encrypt the memory of machines that move");
+    let mut step = plan.draft(STEP, "encrypt the memory of machines that move");
     step.own_folder(IN_VAULT, Mode(0o755))?;
     let key = Managed::secret(KEY, plan.secret(&certificate(PURPOSE, &plan.node.name)));
     step.file(&Managed { mode: Mode(0o640), group: Some(GROUP), ..key })?;

@@ -1,6 +1,6 @@
 //! What resets a node that has lost the others, or itself: a watchdog.
 
-use crate::inventory::{Questions, Watchdog};
+use crate::inventory::{NodeInventory, Questions, Watchdog};
 use crate::op::Program;
 use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 use crate::step::About;
@@ -40,6 +40,12 @@ pub(super) fn watchdog(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
 pub(super) fn device(plan: &NodePlan<'_, '_>) -> Result<String, Hidden> {
     let name = hardware(seen(plan)?).map_or("watchdog0", |watchdog| &watchdog.name);
     Ok(format!("/dev/{name}"))
+}
+
+/// What Linux calls the one that is used.
+pub(crate) fn identity(seen: &NodeInventory) -> Result<&str, Hidden> {
+    let known = seen.watchdogs.as_result().map_err(|why| Hidden::new("which watchdogs there are", why))?;
+    Ok(hardware(known).map_or(OF_THE_KERNEL, |watchdog| &watchdog.identity))
 }
 
 fn seen<'a>(plan: &NodePlan<'_, 'a>) -> Result<&'a [Watchdog], Hidden> {

@@ -35,7 +35,9 @@ programs! {
     CorosyncCfgtool "/usr/sbin/corosync-cfgtool" of "corosync",
     CorosyncQuorumtool "/usr/sbin/corosync-quorumtool" of "corosync",
     CrmAttribute "/usr/sbin/crm_attribute" of "pacemaker-cli-utils",
+    CrmResource "/usr/sbin/crm_resource" of "pacemaker-cli-utils",
     Cryptsetup "/usr/sbin/cryptsetup" of "cryptsetup-bin",
+    Curl "/usr/bin/curl" of "curl",
     Dpkg "/usr/bin/dpkg" of "dpkg",
     DpkgQuery "/usr/bin/dpkg-query" of "dpkg",
     Fallocate "/usr/bin/fallocate" of "util-linux",
@@ -60,9 +62,11 @@ programs! {
     Nft "/usr/sbin/nft" of "nftables",
     OvsVsctl "/usr/bin/ovs-vsctl" of "openvswitch-switch",
     Ping "/usr/bin/ping" of "iputils-ping",
+    QemuImg "/usr/bin/qemu-img" of "qemu-utils",
     Rm "/usr/bin/rm" of "coreutils",
     Sshd "/usr/sbin/sshd" of "openssh-server",
     Sed "/usr/bin/sed" of "sed",
+    Sha256sum "/usr/bin/sha256sum" of "coreutils",
     Sync "/usr/bin/sync" of "coreutils",
     Sysctl "/usr/sbin/sysctl" of "procps",
     Systemctl "/usr/bin/systemctl" of "systemd",
@@ -79,6 +83,7 @@ programs! {
     Visudo "/usr/sbin/visudo" of "sudo",
     Vtysh "/usr/bin/vtysh" of "frr",
     Wipefs "/usr/sbin/wipefs" of "util-linux",
+    Xorrisofs "/usr/bin/xorrisofs" of "xorriso",
 }
 
 impl Program {

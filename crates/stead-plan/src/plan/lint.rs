@@ -9,7 +9,7 @@ use super::{Block, Plan};
 use crate::MARK;
 use crate::op::{Argument, Command, Op, OutputKind, OutputRef, Write};
 use crate::step::{Guard, Step, StepId};
-use crate::volumes;
+use crate::{machines, volumes};
 
 /// A promise that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,7 +179,9 @@ fn known(output: &OutputRef, given: &BTreeSet<(&StepId, OutputKind)>, wrong: &mu
 }
 
 fn place(path: &Utf8Path, wrong: &mut impl FnMut(String)) {
-    if plain(path, wrong) && !PLACES.iter().chain(&volumes::PLACES).any(|place| path.starts_with(place)) {
+    if plain(path, wrong)
+        && !PLACES.iter().chain(&volumes::PLACES).chain(&machines::PLACES).any(|place| path.starts_with(place))
+    {
         wrong(format!("writes {path}, where nothing is stead's"));
     }
 }
@@ -206,5 +208,7 @@ fn marked(write: &Write) -> bool {
     if write.secrets.first().is_some_and(|secret| write.text == secret.to_string()) {
         return true;
     }
-    write.text.lines().next().is_some_and(|line| line.contains(MARK)) || Block::any_in(&write.text)
+    // A program's first line is the kernel's.
+    let first = write.text.lines().find(|line| !line.starts_with("#!"));
+    first.is_some_and(|line| line.contains(MARK)) || Block::any_in(&write.text)
 }

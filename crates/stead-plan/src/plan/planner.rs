@@ -79,7 +79,7 @@ pub(crate) struct NodePlan<'p, 'a> {
 }
 
 /// Something that a concern needed and that could not be observed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hidden {
     what: String,
     why: String,
@@ -149,6 +149,11 @@ impl<'a> Planner<'a> {
             layer,
             plan: &mut self.plan,
         }
+    }
+
+    /// Something that can't be done, and the way to do it.
+    pub(crate) fn refuse(&mut self, why: impl Into<String>, way: impl Into<String>) {
+        self.plan.refusals.push(Refusal { node: None, why: why.into(), way: way.into(), overtaken_by: None });
     }
 
     /// Something to know about the cluster.
@@ -311,6 +316,17 @@ impl UsersFile {
     pub(crate) fn with_block(&self, block: Block<'_>, lines: &str) -> Result<Managed, Hidden> {
         Ok(self.with(block.put(&self.text, lines).map_err(|why| Hidden::new(&self.path, why))?))
     }
+}
+
+static NO_WISHES: Wishes = Wishes { rotate: BTreeSet::new() };
+
+/// A plan beside the cluster file's own: nodes keep nothing of it.
+pub(crate) fn errand<'a>(asked: &Asked<'a>, inventory: &'a Inventory, make: impl FnOnce(&mut Planner<'a>)) -> Plan {
+    let mut planner = Planner::new(asked, &NO_WISHES, inventory);
+    make(&mut planner);
+    let mut plan = planner.finish();
+    plan.keep = None;
+    plan
 }
 
 /// What is at a path.

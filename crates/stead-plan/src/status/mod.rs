@@ -22,6 +22,7 @@ use crate::inventory::{Clock, Inventory, Timestamp};
 use crate::network::facts::Errors;
 pub use disks::{DiskState, DiskStatus};
 pub use healing::{Backlog, Healing};
+pub use machines::{MachineState, MachineStatus};
 pub use volumes::VolumeStatus;
 
 /// What [`Status::schema_version`] is.
@@ -44,6 +45,8 @@ pub struct Status {
     pub nodes: Vec<NodeStatus>,
     /// All volumes of the file.
     pub volumes: Vec<VolumeStatus>,
+    /// All machines of the file, by their names.
+    pub machines: Vec<MachineStatus>,
     /// Who opens the disks, in a sentence.
     pub unlock: String,
 }
@@ -165,7 +168,7 @@ pub fn status(spec: &Spec, inventory: &Inventory) -> Status {
     let links = network::look(spec, &answers, &mut found);
     let disks = disks::look(spec, &answers, &mut found);
     let volumes = volumes::look(spec, &answers, &mut found);
-    machines::look(spec, &answers, &mut found);
+    let machines = machines::look(spec, &answers, &mut found);
     let nodes = answers.into_iter().zip(links).zip(disks).map(|((asked, links), disks)| NodeStatus {
         name: asked.node.name.clone(),
         answer: match asked.seen {
@@ -186,6 +189,7 @@ pub fn status(spec: &Spec, inventory: &Inventory) -> Status {
         findings: found.list,
         nodes,
         volumes,
+        machines,
         unlock: crate::disks::unlock::explain(spec).sentence,
     }
 }

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
-use stead_spec::units::SwitchName;
+use stead_spec::units::{NodeName, SwitchName};
 use stead_spec::words::count;
 
-use super::{Answer, DiskState, Finding, Healing, LinkStatus, NodeStatus, Path, Severity, Status, VolumeStatus};
+use super::{
+    Answer, DiskState, Finding, Healing, LinkStatus, MachineState, MachineStatus, NodeStatus, Path, Severity, Status,
+    VolumeStatus,
+};
 use crate::plan::{Tone, wrap_at};
 
 /// How many columns a line has at most.
@@ -23,7 +26,15 @@ impl Status {
         page.table(self);
         page.disks(self);
         page.volumes(self);
+        page.machines(&self.machines);
         page.text
+    }
+
+    /// The machines alone, as `stead machine list` prints them.
+    pub fn render_machines(&self, paint: Paint<'_>) -> String {
+        let mut page = Page::new(paint);
+        page.machines(&self.machines);
+        page.text.trim_start().to_owned()
     }
 
     /// The status in one line: `home: 3 nodes, 1 thing bad, 2 to look at`.
@@ -69,6 +80,36 @@ impl Page<'_> {
         let columns: Vec<Vec<Cell>> = (0..4).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect();
         self.rows(&columns, rows.len());
     }
+}
+
+impl Page<'_> {
+    /// Where each machine runs.
+    fn machines(&mut self, machines: &[MachineStatus]) {
+        if machines.is_empty() {
+            return;
+        }
+        self.text.push('\n');
+        let rows: Vec<[Cell; 3]> = machines.iter().map(machine).collect();
+        let columns: Vec<Vec<Cell>> = (0..3).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect();
+        self.rows(&columns, rows.len());
+    }
+}
+
+fn machine(machine: &MachineStatus) -> [Cell; 3] {
+    let on = || machine.on.iter().map(NodeName::as_str).collect::<Vec<_>>().join(" and ");
+    let (tone, does) = match &machine.state {
+        MachineState::New => (Tone::Calm, "not there yet".to_owned()),
+        MachineState::Off => (Tone::Calm, "off".to_owned()),
+        MachineState::Starts => (Tone::Calm, format!("starts on {}", on())),
+        MachineState::Runs => (Tone::Calm, format!("runs on {}", on())),
+        MachineState::Moves => (Tone::Calm, format!("moves between {}", on())),
+        MachineState::Paused(why) => (Tone::Danger, format!("stands still on {}: {why}", on())),
+        MachineState::Down => (Tone::Danger, "down".to_owned()),
+        MachineState::Twice => (Tone::Danger, format!("runs on {} at once", on())),
+        MachineState::Unknown => (Tone::Caution, "nobody can tell".to_owned()),
+    };
+    let size = format!("{}, {}", count(machine.cpus.into(), "CPU"), about(machine.memory));
+    [(Tone::Heading, machine.name.to_string()), (tone, does), (Tone::Calm, size)]
 }
 
 fn volume(volume: &VolumeStatus) -> [Cell; 4] {

@@ -100,6 +100,18 @@ impl About {
                 Some(now) => summed(&now.properties, |properties| format!("{properties:?}")),
                 None => "none".to_owned(),
             }),
+            Self::Machine(name) => text(&node.hypervisor.membership, |now| {
+                now.as_ref().map_or_else(|| "none".to_owned(), |now| summed(&now.of(name), |of| format!("{of:?}")))
+            }),
+            Self::MachineOrder => text(&node.hypervisor.membership, |now| {
+                now.as_ref().map_or_else(|| "none".to_owned(), |now| summed(&now.order(), |of| format!("{of:?}")))
+            }),
+            Self::DiskFile(path) => node.hypervisor.disks.get(path).map_or_else(not_asked, |disk| {
+                text(disk, |disk| match disk {
+                    Some(disk) => format!("{}, {}", disk.size, disk.format),
+                    None => "absent".to_owned(),
+                })
+            }),
         }
     }
 }
@@ -231,6 +243,9 @@ impl fmt::Display for About {
             Self::VirtualNetwork(name) => write!(f, "the network {name} of libvirt's"),
             Self::Watchdogs => f.write_str("its watchdogs"),
             Self::Membership => f.write_str("what pacemaker has set"),
+            Self::Machine(name) => write!(f, "the machine {name}"),
+            Self::MachineOrder => f.write_str("the order of machines"),
+            Self::DiskFile(path) => path.fmt(f),
         }
     }
 }

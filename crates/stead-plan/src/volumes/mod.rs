@@ -29,12 +29,14 @@ use stead_spec::host::Node;
 use stead_spec::volumes::Volume;
 
 use crate::held::Held;
-use crate::inventory::{NodeInventory, Questions};
+use crate::inventory::{Activity, NodeInventory, Questions};
 use crate::op::{Command, Program};
-use crate::plan::planner::{Hidden, Planned, Planner};
+use crate::plan::planner::{Hidden, Planned, Planner, look};
 use crate::secret::certificate;
-use crate::step::Layer;
+use crate::step::{Layer, StepId};
 use layout::{Share, bricks_on, members};
+
+pub(crate) use layout::place;
 
 pub use facts::{Brick, Daemon, INTERNAL, Knows, Peer, ROOT, Replicated, Standing, Storage, Written};
 
@@ -105,6 +107,23 @@ pub(crate) fn questions(spec: &Spec, node: &Node, out: &mut Questions) {
 /// The units that mount the volumes that all nodes share.
 pub(crate) fn shared_mounts(spec: &Spec) -> impl Iterator<Item = String> {
     replicated_of(spec).map(mounts::unit)
+}
+
+/// Whether a volume's files can be looked at on a node.
+pub(crate) fn is_mounted(seen: &NodeInventory, volume: &Volume) -> bool {
+    let unit = if volume.is_shared() { mounts::unit(volume) } else { layout::mount_unit(&place(volume)) };
+    look(seen, &unit).is_ok_and(|unit| unit.activity == Activity::Active)
+}
+
+/// The steps after which files can be made on a volume, on a node.
+pub(crate) fn steps(spec: &Spec, node: &Node, volume: &Volume) -> Vec<StepId> {
+    let id = |node: &Node, what: String| StepId { layer: Layer::Volumes, node: node.name.clone(), what };
+    let shares = Share::of(spec, node);
+    let shares = shares.iter().filter(|share| share.volume.name == volume.name);
+    let mut steps: Vec<StepId> = shares.map(|share| id(node, share.step())).collect();
+    steps.push(id(node, mounts::step(volume)));
+    steps.extend(members(spec).into_iter().map(|member| id(member, mounts::folders_step(volume))));
+    steps
 }
 
 fn replicated_of(spec: &Spec) -> impl Iterator<Item = &Volume> {

@@ -50,8 +50,12 @@ pub(super) fn questions(volume: &Volume, shares: &[Share<'_>], out: &mut Questio
     }
 }
 
-fn step(volume: &Volume) -> String {
+pub(super) fn step(volume: &Volume) -> String {
     format!("mount.{}", volume.name)
+}
+
+pub(super) fn folders_step(volume: &Volume) -> String {
+    format!("folders.{}", volume.name)
 }
 
 /// The unit that has a volume mounted.
@@ -134,7 +138,7 @@ pub(super) fn folders(plan: &mut NodePlan<'_, '_>, volume: &Volume, shares: &[Sh
     if missing.is_empty() {
         return Ok(());
     }
-    let mut step = plan.draft(&format!("folders.{}", volume.name), format!("folders of {}", volume.name));
+    let mut step = plan.draft(&folders_step(volume), format!("folders of {}", volume.name));
     step.why(format!("not there: {}", missing.join(", ")));
     step.rests_on(About::Brick(brick.folder().into()))?;
     let own = ["--directory", "--mode=0711", "--owner", options::OWNER, "--group", options::OWNER];

@@ -10,7 +10,6 @@ use stead_plan::inventory::{
     Activity, Architecture, Clock, Enablement, File, FileState, Inventory, Known, Mode, NodeInventory, Observation,
     Package, PackageState, Release, System, Timestamp, Unit, Watchdog, sha256,
 };
-use stead_plan::machines::Hypervisor;
 use stead_plan::network::facts::{Errors, Nic, Route};
 use stead_plan::op::{Argument, Command, Op, Program};
 use stead_plan::plan::{Asked, Plan, plan, questions};
@@ -22,6 +21,7 @@ pub(crate) mod drives;
 mod engines;
 mod libvirt;
 pub(crate) mod machines;
+mod pacemaker;
 mod storage;
 mod volumes;
 
@@ -191,7 +191,7 @@ fn fresh_node(spec: &Spec, name: &NodeName, release: &Release) -> NodeInventory 
             bricks: questions.bricks.iter().map(|folder| (folder.clone(), Known::Is(None))).collect(),
             ..Storage::default()
         },
-        hypervisor: Hypervisor::default(),
+        hypervisor: machines::bare(&questions),
         disks: Known::Is(
             std::iter::once(os_disk(node.number.get())).chain(blank_drives(spec, name).tell(false)).collect(),
         ),
@@ -236,6 +236,7 @@ pub(crate) fn converged(toml: &str, release: &Release) -> Inventory {
     let mut inventory = fresh(&spec, release);
     let plan =
         plan(&Asked { spec: &spec, digest: &digest, ancestors: &[], sums: &sums(), trusted: &trusted() }, &inventory);
+    assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
     let all = all_drives(&spec, &plan);
     let gluster = gluster(&plan, release);
     for (name, drives) in &all {

@@ -23,12 +23,19 @@ pub(crate) fn wrap_at(text: &str, width: usize) -> Vec<String> {
     fill(text.split(ends).map(str::to_owned), width)
 }
 
+/// What a program reads is told if it is a line of so many bytes at most: of more, the step's reasons tell what matters, and
+/// `--json` has all.
+const SHORT: usize = 400;
+
 /// A command as one could paste it, in lines that fit.
 pub(super) fn command(command: &Command) -> Vec<String> {
     // The indent, the verb before it, and the backslash.
     const TAKEN: usize = 6 + 8 + 2;
     let words = command.arguments.iter().map(word);
-    let stdin = command.stdin.iter().map(|stdin| format!("<<< {}", quote(&stdin.text)));
+    let stdin = command.stdin.iter().map(|stdin| match stdin.text.trim_end() {
+        short if short.len() <= SHORT && !short.contains('\n') => format!("<<< {}", quote(short)),
+        _ => "<<< …".to_owned(),
+    });
     let words = std::iter::once(command.program.name().to_owned()).chain(words).chain(stdin);
     let mut lines = fill(words, WIDTH - TAKEN - 4);
     let last = lines.len().saturating_sub(1);
