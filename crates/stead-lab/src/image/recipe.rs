@@ -222,6 +222,7 @@ const ENGINES: &[&str] = &[
     "glusterfs-server",
     // machines
     "corosync",
+    "curl",
     "crmsh",
     "libvirt-clients",
     "libvirt-daemon-system",
@@ -232,6 +233,7 @@ const ENGINES: &[&str] = &[
     "qemu-utils",
     "resource-agents",
     "sbd",
+    "xorriso",
     // backup
     "borgbackup",
     // telemetry

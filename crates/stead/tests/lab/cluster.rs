@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use stead_lab::image::{Kind, Release};
 use stead_lab::protocol::{PowerAction, Request};
 use stead_lab::state::LabConfig;
+use stead_spec::Bytes;
 
 use crate::support::{STEAD, TestLab, shared, small};
 use crate::volumes::PREPARE;
@@ -21,6 +22,10 @@ pub(crate) const APPLIED: &str = "applied";
 /// What the cases about cuts take away, so that the next apply has a package to install: one without scripts of its own,
 /// which take a translated node a minute.
 pub(crate) const REMOVE: &str = "DEBIAN_FRONTEND=noninteractive apt-get remove -y ethtool";
+
+/// Notes that every node's watchdog was seen to fire, which takes minutes to see: a case of its own does.
+const WATCHDOGS_FIRE: &str = "for node in node1 node2 node3; do crm_attribute --node $node --name stead-watchdog \
+    --lifetime forever --update \"$(cat /sys/class/watchdog/watchdog0/identity)\"; done";
 
 /// What is said when the installation begins.
 pub(crate) const INSTALLS: &str = "apt-get install";
@@ -91,7 +96,9 @@ pub(crate) fn applied_with(more: &str, release: Release) -> TestCluster {
 }
 
 fn applied_on(name: &str, image: Kind, releases: &[Release], more: &str) -> TestCluster {
-    let config = LabConfig { image, releases: releases.to_vec(), wan_open: true, ..small() };
+    let of_machines = LabConfig { memory: Bytes::gib(2), disks: vec![Bytes::gib(6); 3], ..small() };
+    let size = if more.is_empty() { small() } else { of_machines };
+    let config = LabConfig { image, releases: releases.to_vec(), wan_open: true, ..size };
     let lab = shared(name, &config, APPLIED, |lab| {
         if image == Kind::Ready {
             for node in lab.nodes().expect("nodes") {
@@ -104,6 +111,9 @@ fn applied_on(name: &str, image: Kind, releases: &[Release], more: &str) -> Test
         home.write(lab);
         home.edit("[volume.gv0]\n", &format!("{more}[volume.gv0]\n"));
         home.applies();
+        if !more.is_empty() {
+            lab.on("node1", WATCHDOGS_FIRE);
+        }
     });
     let first = Home::at(&lab, "first");
     let cluster = TestCluster { home: Home::at(&lab, "home"), lab };

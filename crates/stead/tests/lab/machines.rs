@@ -6,13 +6,13 @@ use stead_lab::protocol::{PowerAction, Request};
 use stead_lab::state::Plugged;
 use stead_lab::switch::Condition;
 
-use crate::cluster::{TestCluster, applied_with, comes_up, out};
+use crate::cluster::{TestCluster, applied_with, assert_code, comes_up, out};
 use crate::support::eventually;
 
-const NODES: [&str; 3] = ["node1", "node2", "node3"];
+pub(crate) const NODES: [&str; 3] = ["node1", "node2", "node3"];
 
 /// What the cluster file has more: two networks, and a machine that needs them.
-const MORE: &str = r#"[network.lab]
+pub(crate) const MORE: &str = r#"[network.lab]
 switches = ["sw1"]
 vlan = 20
 
@@ -24,6 +24,7 @@ vlan = 30
 memory = "128MiB"
 disks = [{ size = "1GiB", volume = "gv0" }]
 networks = ["lan", "lab", "island"]
+stop_timeout = "10s"
 
 "#;
 
@@ -43,7 +44,7 @@ fn with_machines(release: Release) -> TestCluster {
 }
 
 /// All is as asked, and well.
-fn is_well(cluster: &TestCluster) {
+pub(crate) fn is_well(cluster: &TestCluster) {
     cluster.home.settled();
     let mut said = String::new();
     eventually("all is well", || {
@@ -141,7 +142,7 @@ fn hypervisors_know_each_other_and_have_the_networks() {
 const LINKS: &str = "corosync-cfgtool -n | grep LINK: | grep -c connected";
 
 /// Whether a node's pacemaker counts this many nodes as there, and itself among most.
-fn are(many: u8) -> String {
+pub(crate) fn are(many: u8) -> String {
     format!(
         "crm_mon --output-as=xml --one-shot > /run/crm.xml && grep -q with_quorum=.true /run/crm.xml && \
          test $(grep online=.true /run/crm.xml | grep -c standby=) = {many}"
@@ -202,6 +203,15 @@ fn nodes_decide_together(release: Release) {
     cluster.within(600, "node1", &are(3));
     comes_up(&cluster, &["node3"]);
 
+    // Its watchdog is seen to fire by a command too.
+    let before = cluster.boot_id("node2");
+    cluster.on("node2", "crm_attribute --node node2 --name stead-watchdog --lifetime forever --delete");
+    let status = cluster.home.stead(&["status"]);
+    assert!(out(&status).contains("node2's watchdog was never seen to fire"), "{}", out(&status));
+    assert_code(&cluster.home.stead(&["node", "test-watchdog", "node2", "--yes"]), 0);
+    assert_ne!(cluster.boot_id("node2"), before);
+    is_well(&cluster);
+
     // After a blackout they find each other by themselves; two are enough.
     cluster.power_of(&NODES, PowerAction::Off);
     cluster.power_of(&["node1", "node2"], PowerAction::On);
@@ -221,4 +231,44 @@ fn nodes_decide_together_on_debian_13() {
 #[test]
 fn nodes_decide_together_on_debian_12() {
     nodes_decide_together(Release::Bookworm);
+}
+
+/// A machine from the file to a shell in it, from nothing but Debian's packages.
+pub(crate) const DEBIAN: &str = r##"[image.debian]
+build = "trixie"
+
+[machine.debian]
+image = "debian"
+memory = "512MiB"
+disks = [{ size = "4GiB", volume = "gv0" }]
+networks = [{ network = "lan", address = "192.168.0.70" }]
+cloud_init = { user_data = "#cloud-config\nwrite_files: [{ path: /etc/motd, content: told }]\n" }
+
+"##;
+
+#[test]
+fn a_debian_that_a_node_built_lets_its_admins_in() {
+    let cluster = with_machines(Release::Trixie);
+    cluster.home.edit("[machine.web1]\n", &format!("{DEBIAN}[machine.web1]\n"));
+    cluster.home.applies();
+    let key = std::fs::read_to_string(cluster.home.dir.join("id_ed25519")).expect("a key");
+    cluster.on("node2", &format!("umask 077; cat > /run/key << 'END'\n{key}END\n"));
+    let ssh = "ssh -i /run/key -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/run/hosts me@192.168.0.70";
+    cluster.within(1_800, "node2", &format!("{ssh} true"));
+    assert_eq!(cluster.on("node2", &format!("{ssh} 'hostname; cat /etc/motd; sudo id -u'")), "debian\ntold\n0");
+    // It has all of its disk, and answers by its agent.
+    cluster.on("node2", &format!("{ssh} 'test $(lsblk -b -n -d -o SIZE /dev/vda) = 4294967296'"));
+    cluster.within(400, "node2", &format!("{ssh} 'test $(df --output=size / | tail -n 1) -gt 3500000'"));
+    is_well(&cluster);
+    // While it runs, it moves, and gets more room.
+    let on = || NODES.into_iter().find(|node| cluster.works(node, "pgrep -f guest=debian,")).expect("a node");
+    let to = NODES.into_iter().find(|node| *node != on()).expect("another node");
+    assert_code(&cluster.home.stead(&["machine", "migrate", "debian", to, "--yes"]), 0);
+    let grow = ["machine", "resize", "debian", "--disk", "root=5GiB", "--yes"];
+    assert_code(&cluster.home.stead(&grow), 0);
+    cluster.within(400, "node2", &format!("{ssh} 'test $(lsblk -b -n -d -o SIZE /dev/vda) = 5368709120'"));
+    // Its name has to be typed.
+    assert_ne!(cluster.home.stead(&["machine", "remove", "debian", "--yes"]).status.code(), Some(0));
+    cluster.on("node2", &format!("{ssh} true"));
+    is_well(&cluster);
 }

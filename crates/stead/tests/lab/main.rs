@@ -5,9 +5,11 @@
 
 mod cluster;
 mod core;
+mod counter;
 mod cuts;
 mod disks;
 mod host;
+mod images;
 mod lifecycle;
 mod luks;
 mod machines;

@@ -223,10 +223,15 @@ impl TestLab {
 }
 
 /// Waits for a condition, for as long as a busy lab may take.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    within(PATIENCE.as_secs(), what, condition);
+}
+
+/// Waits so many seconds for a condition.
+pub(crate) fn within(seconds: u64, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "not within {} s: {what}", PATIENCE.as_secs());
+        assert!(start.elapsed().as_secs() < seconds, "not within {seconds} s: {what}");
         thread::sleep(Duration::from_millis(200));
     }
 }
