@@ -154,7 +154,7 @@ impl Ssh {
     /// # Errors
     /// It did not end well. What went wrong, the terminal shows.
     pub async fn interactive(&self, target: &SshTarget, script: &str) -> Result<(), Lost> {
-        let program = self.0.program.as_deref().map_or("ssh", |program| program.as_str());
+        let program = self.program();
         let mut command = Command::new(program);
         command.args(["-t", "-o", "RemoteCommand=none"]).args(self.whereto(target)).arg(script);
         match command.status().await {
@@ -172,7 +172,7 @@ impl Ssh {
     /// # Errors
     /// It ended by itself. What went wrong, the terminal shows.
     pub async fn tunnel(&self, target: &SshTarget, here: u16, there: u16) -> Result<(), Lost> {
-        let program = self.0.program.as_deref().map_or("ssh", |program| program.as_str());
+        let program = self.program();
         let leads = format!("127.0.0.1:{here}:127.0.0.1:{there}");
         let mut command = Command::new(program);
         command.args(["-N", "-o", "RemoteCommand=none", "-o", "ExitOnForwardFailure=yes", "-L", &leads]);
@@ -186,7 +186,7 @@ impl Ssh {
     /// What is run.
     fn command(&self, target: &SshTarget) -> Command {
         let patience = u64::from(self.0.patience);
-        let mut command = Command::new(self.0.program.as_deref().map_or("ssh", |program| program.as_str()));
+        let mut command = Command::new(self.program());
         // Nobody is there to be asked, and what the user's configuration makes of interactive sessions (a terminal, a
         // command of their own, forwarded ports, agents and displays) is none of a node's business.
         command.args(["-T", "-a", "-x", "-o", "BatchMode=yes", "-o", "ClearAllForwardings=yes"]);
@@ -200,6 +200,11 @@ impl Ssh {
         // Ctrl-C is for stead, which ends what it does in good order, and then ssh.
         command.process_group(0);
         command
+    }
+
+    /// ssh itself.
+    fn program(&self) -> &str {
+        self.0.program.as_deref().map_or("ssh", |program| program.as_str())
     }
 
     /// The words that say where to.
@@ -217,7 +222,7 @@ impl Ssh {
 
     /// A command that logs in there and does nothing, as one could paste it.
     fn shown(&self, target: &SshTarget, options: &[&str]) -> String {
-        let program = self.0.program.as_deref().map_or("ssh", |program| program.as_str());
+        let program = self.program();
         let whereto = self.whereto(target);
         let words = [program].into_iter().chain(options.iter().copied());
         let words = words.chain(whereto.iter().map(String::as_str)).chain(["true"]);

@@ -70,15 +70,7 @@ impl Errand {
                 Ok((_, applied, journal)) => (applied, journal),
                 Err(code) => return Ok(code),
             };
-            let (result, line, code) = if applied.is_whole() {
-                (RunResult::Done, done.to_owned(), ExitCode::SUCCESS)
-            } else {
-                let line = "not all of it went well: see above".to_owned();
-                (RunResult::Incomplete(line.clone()), line, ExitCode::FAILURE)
-            };
-            journal.write(now(), EventKind::Ended { result })?;
-            printer.progress(line);
-            Ok(code)
+            ended(&applied, || Ok(done.to_owned()), &mut journal, printer)
         })
     }
 
@@ -96,18 +88,7 @@ impl Errand {
                 Err(code) => return Ok(code),
             };
             let looked = cluster.look(Role::Observe, printer).await?;
-            let so = if applied.is_whole() {
-                look(&cluster, &looked.inventory)
-            } else {
-                Err("not all of it went well: see above".to_owned())
-            };
-            let (result, line, code) = match so {
-                Ok(line) => (RunResult::Done, line, ExitCode::SUCCESS),
-                Err(line) => (RunResult::Incomplete(line.clone()), line, ExitCode::FAILURE),
-            };
-            journal.write(now(), EventKind::Ended { result })?;
-            printer.progress(line);
-            Ok(code)
+            ended(&applied, || look(&cluster, &looked.inventory), &mut journal, printer)
         })
     }
 
@@ -179,4 +160,21 @@ impl Errand {
         let done = carry_out(cluster, &plan, looked.links, &how, printer).await?;
         Ok(done.map(|(applied, journal)| (plan, applied, journal)).ok_or(ExitCode::FAILURE))
     }
+}
+
+/// Notes how it ended, and says so. Of what went well, `so` says whether it is so now, or what is wrong.
+fn ended(
+    applied: &Applied,
+    so: impl FnOnce() -> Result<String, String>,
+    journal: &mut Journal,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitCode> {
+    let so = if applied.is_whole() { so() } else { Err("not all of it went well: see above".to_owned()) };
+    let (result, line, code) = match so {
+        Ok(line) => (RunResult::Done, line, ExitCode::SUCCESS),
+        Err(line) => (RunResult::Incomplete(line.clone()), line, ExitCode::FAILURE),
+    };
+    journal.write(now(), EventKind::Ended { result })?;
+    printer.progress(line);
+    Ok(code)
 }

@@ -8,7 +8,7 @@ use stead_node::protocol::Role;
 use stead_plan::inventory::Inventory;
 use stead_plan::machines::errands;
 use stead_plan::plan::{Asked, Plan};
-use stead_plan::status::{MachineState, Status, status};
+use stead_plan::status::{MachineState, MachineStatus, Status, status};
 use stead_spec::edit::{Edit, InlineTable, KeyPath, Value};
 use stead_spec::units::{Bytes, DiskName, ImageName, MachineName, NetworkName, NodeName, VolumeName};
 
@@ -306,9 +306,8 @@ fn show(look: &Look, printer: &mut Printer) -> anyhow::Result<ExitCode> {
 
 /// A machine's line of the list.
 fn state_of(status: &Status, name: &MachineName) -> String {
-    let text = status.render_machines(&|_, text| text.to_owned());
-    let line = text.lines().find(|line| line.split_whitespace().next() == Some(name.as_ref()));
-    line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap_or_default()
+    let machine = status.machines.iter().find(|machine| machine.name == *name);
+    machine.map(MachineStatus::line).unwrap_or_default()
 }
 
 /// Does something with one machine, and looks whether it is so.

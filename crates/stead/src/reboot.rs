@@ -36,10 +36,9 @@ pub(crate) fn reboot(errand: &Errand, node: &NodeName, by: By, printer: &mut Pri
     let before = boot_id(&looked.inventory, node).map(str::to_owned);
     let runs_machines = stead_plan::machines::runs_machines(&cluster.spec, node);
     drop(looked);
-    let asks = errand;
-    let sure = asks.sure();
+    let sure = errand.sure();
     if runs_machines {
-        let code = crate::node::drain(asks, node, printer)?;
+        let code = crate::node::drain(errand, node, printer)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
@@ -48,7 +47,7 @@ pub(crate) fn reboot(errand: &Errand, node: &NodeName, by: By, printer: &mut Pri
         By::Order => errands::reboot(asked, inventory, node),
         By::Watchdog => errands::test_watchdog(asked, inventory, node),
     };
-    let code = if runs_machines { &sure } else { asks }.run(None, boots, "it goes, and is waited for", printer)?;
+    let code = if runs_machines { &sure } else { errand }.run(None, boots, "it goes, and is waited for", printer)?;
     if code != ExitCode::SUCCESS {
         return Ok(code);
     }

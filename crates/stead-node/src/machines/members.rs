@@ -63,7 +63,6 @@ fn resource(of: Node<'_, '_>) -> Option<(String, Attributes)> {
     for set in of.children() {
         match set.tag_name().name() {
             "meta_attributes" => all.extend(pairs(set).map(|(key, value)| (format!("meta.{key}"), value))),
-            "instance_attributes" => all.extend(pairs(set).map(|(key, value)| (format!("with.{key}"), value))),
             "operations" => {
                 for operation in set.children().filter(|node| node.has_tag_name("op")) {
                     let mut own = own(operation);

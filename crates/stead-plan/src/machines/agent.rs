@@ -2,9 +2,8 @@
 
 use stead_spec::Spec;
 
-use crate::MARK;
 use crate::inventory::{Mode, Questions};
-use crate::plan::planner::{Hidden, Managed, NodePlan};
+use crate::plan::planner::{Hidden, Managed, NodePlan, header};
 
 pub(super) const PROVIDER: &str = "stead";
 pub(super) const NAME: &str = "machine";
@@ -33,6 +32,5 @@ pub(super) fn agent(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
 
 fn script(spec: &Spec) -> String {
     let spare = SPARE * u64::from(spec.host().patience.get());
-    let header = format!("{MARK}: what is changed here, the next apply undoes.");
-    include_str!("agent.sh").replace("HEADER", &header).replace("SPARE=60", &format!("SPARE={spare}"))
+    include_str!("agent.sh").replace("# HEADER\n", &header("#")).replace("SPARE=60", &format!("SPARE={spare}"))
 }

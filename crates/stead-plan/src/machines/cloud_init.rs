@@ -1,4 +1,4 @@
-//! What cloud-init in a machine is told on its first boot: a CD beside its disks, by cloud-init's own convention (datasource
+//! What cloud-init in a machine is told on its first boot: a small disk beside its own, by cloud-init's own convention (datasource
 //! `NoCloud`: a file system named `cidata`).
 //!
 //! stead's part is vendor data, what the file says is user data: where both say something, cloud-init takes the user's. Its name
@@ -11,15 +11,11 @@ use stead_spec::host::Node;
 use stead_spec::machines::{Card, CardNetworks, Disk, Machine};
 use stead_spec::units::PublicKey;
 
-use super::once::{self, Known, Once, known};
+use super::once::{self, Once};
 use super::{disks, domain};
 use crate::inventory::{Questions, sha256};
 use crate::op::{Filled, Program};
 use crate::plan::planner::{Planned, Planner};
-use crate::step::Layer;
-
-/// How much of a hash tells one CD from another.
-const SHORT: usize = 12;
 
 /// Where it is put together.
 const BENCH: &str = "/run/stead/cloud-init";
@@ -27,7 +23,7 @@ const BENCH: &str = "/run/stead/cloud-init";
 /// The first line of what cloud-init takes as settings.
 const SETTINGS: &str = "#cloud-config\n";
 
-/// The CD's files: their names are cloud-init's.
+/// Its files: their names are cloud-init's.
 fn files(spec: &Spec, machine: &Machine) -> [(&'static str, String); 4] {
     let name = &machine.name;
     let id = domain::uuid(spec, name);
@@ -111,13 +107,12 @@ fn beside(machine: &Machine) -> Option<&Disk> {
     machine.disks.first().filter(|_| machine.image.is_some())
 }
 
-/// Where the CD lies, of a machine that has one.
+/// Where it lies, of a machine that has one.
 pub(super) fn file(spec: &Spec, machine: &Machine) -> Option<String> {
     let folder = disks::folder(spec, &machine.name, beside(machine)?)?;
     let all: String =
         files(spec, machine).iter().fold(String::new(), |all, (name, text)| all + name + "\n" + text + "\0");
-    let sum = sha256(&all).to_string();
-    Some(format!("{folder}/cloud-init-{}.iso", sum.get(..SHORT)?))
+    Some(format!("{folder}/cloud-init-{}.iso", once::short(&sha256(&all))))
 }
 
 pub(super) fn questions(spec: &Spec, node: &Node, machine: &Machine, out: &mut Questions) {
@@ -131,18 +126,14 @@ pub(super) fn step(machine: &Machine) -> String {
     format!("cloud-init.{}", machine.name)
 }
 
-/// The CD, made by one node.
-pub(super) fn cd<'a>(planner: &mut Planner<'a>, hosts: &[Planned<'a>], machine: &Machine) {
+/// It, made by one node.
+pub(super) fn disk<'a>(planner: &mut Planner<'a>, hosts: &[Planned<'a>], machine: &Machine) {
     let spec = planner.spec;
     let (Some(disk), Some(path)) = (beside(machine), file(spec, machine)) else { return };
     let Some(volume) = spec.volumes().get(&disk.volume) else { return };
-    let own: Vec<Planned<'a>> = hosts.iter().filter(|of| disks::is_on(spec, of.node, machine, disk)).copied().collect();
-    let Some(first) = own.first() else { return };
-    let known = known(planner, &own, volume, &path, false);
-    let maker = if let Ok(Known::Absent(maker)) = known { maker } else { *first };
-    let mut plan = planner.on(Layer::Machines, maker);
-    plan.concern(&format!("what {}'s cloud-init is told", machine.name), |plan| {
-        let Known::Absent(_) = known? else { return Ok(()) };
+    let own = disks::own(spec, hosts, machine, disk);
+    let what = format!("what {}'s cloud-init is told", machine.name);
+    once::unless_there(planner, &own, (volume, &path), &what, |plan| {
         let bench = format!("{BENCH}/{}", machine.name);
         let title = format!("tell {} who it is on its first boot", machine.name);
         let once = Once { step: step(machine), title, path: &path, volume };

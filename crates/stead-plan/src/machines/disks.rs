@@ -2,8 +2,6 @@
 //!
 //! A disk is made [once]: not again where its machine had it before, and it is gone.
 
-use std::collections::BTreeMap;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use stead_spec::Spec;
 use stead_spec::host::Node;
@@ -14,7 +12,7 @@ use stead_spec::volumes::Volume;
 use super::facts::DiskFile;
 use super::once::{self, COPY, Known, Once, known};
 use super::whereabouts::held;
-use super::{images, resources};
+use super::{domain, images, resources};
 use crate::inventory::Questions;
 use crate::op::Program;
 use crate::plan::planner::{Hidden, NodePlan, Planned, Planner};
@@ -50,19 +48,14 @@ pub(super) fn is_on(spec: &Spec, node: &Node, machine: &Machine, disk: &Disk) ->
     shared || matches!(&machine.placement, Placement::On(home) if *home == node.name)
 }
 
+/// Those of these nodes that have a machine's disk.
+pub(super) fn own<'a>(spec: &Spec, hosts: &[Planned<'a>], machine: &Machine, disk: &Disk) -> Vec<Planned<'a>> {
+    hosts.iter().filter(|of| is_on(spec, of.node, machine, disk)).copied().collect()
+}
+
 pub(super) fn questions(spec: &Spec, node: &Node, machine: &Machine, out: &mut Questions) {
     let own = machine.disks.iter().filter(|disk| is_on(spec, node, machine, disk));
     out.disk_files.extend(own.filter_map(|disk| file(spec, &machine.name, disk)).map(Utf8PathBuf::from));
-}
-
-/// Where a machine's disks lie by its file as nodes have it, by their names.
-fn places(written: &str) -> BTreeMap<&str, &str> {
-    let disks = written.split("<disk ").skip(1).filter_map(|disk| {
-        let between =
-            |before: &str, after: &str| disk.split_once(before)?.1.split_once(after).map(|(within, _)| within);
-        Some((between("<serial>", "</serial>")?, between("<source file=\"", "\"")?))
-    });
-    disks.collect()
 }
 
 /// One disk, made by one node; `written` is the machine's file as a node has it.
@@ -77,15 +70,16 @@ pub(super) fn disk<'a>(
     let name = &machine.name;
     let Some(volume) = spec.volumes().get(&disk.volume) else { return };
     let Some(path) = file(spec, name, disk) else { return };
-    let own: Vec<Planned<'a>> = hosts.iter().filter(|of| is_on(spec, of.node, machine, disk)).copied().collect();
+    let own = own(spec, hosts, machine, disk);
     // Where none is, the machine's own step says so.
     let Some(first) = own.first().copied() else { return };
-    let had = written.map(places).and_then(|places| places.get(disk.name.as_ref()).copied());
+    let had = written.map(domain::disks).and_then(|places| places.get(disk.name.as_ref()).copied());
     let known = known(planner, &own, volume, &path, had == Some(path.as_str()));
+    // One that runs is changed where it does.
+    let runs_on = own.iter().find(|of| held(spec, of.seen, name).is_some()).copied();
     let maker = match &known {
         Ok(Known::Absent(maker)) => *maker,
-        // One that runs is changed where it does.
-        _ => own.iter().find(|of| held(spec, of.seen, name).is_some()).copied().unwrap_or(first),
+        _ => runs_on.unwrap_or(first),
     };
     let mut plan = planner.on(Layer::Machines, maker);
     if let Some(had) = had.filter(|had| *had != path) {
@@ -100,10 +94,7 @@ pub(super) fn disk<'a>(
             plan.refuse(why, format!("what a smaller one loses nobody can tell: write `size = \"{}\"`", now.size));
             Ok(())
         }
-        Known::Is(now) if now.size < disk.size => {
-            let says = |of: &&Planned<'_>| held(spec, of.seen, name).is_some();
-            grow(plan, (machine, disk), &path, now, own.iter().any(|of| says(&of)))
-        }
+        Known::Is(now) if now.size < disk.size => grow(plan, (machine, disk), &path, now, runs_on.is_some()),
         Known::Is(_) => Ok(()),
         Known::Absent(_) if had.is_some() => {
             let way = format!(

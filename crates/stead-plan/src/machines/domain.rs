@@ -1,5 +1,6 @@
 //! A machine as libvirt takes it: the same text on every node, so that whichever starts it starts the same computer.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use stead_spec::Spec;
@@ -25,14 +26,25 @@ pub(super) struct Hardware {
 impl Hardware {
     /// That of a machine that has a file already.
     pub(super) fn of(text: &str) -> Option<Self> {
-        let between = |before: &str, after: &str| {
-            let (_, rest) = text.split_once(before)?;
-            rest.split_once(after).map(|(within, _)| within.to_owned())
-        };
-        let (kind, board) = (between("<domain type=\"", "\"")?, between(" machine=\"", "\"")?);
-        let processor = between("  <cpu ", "</cpu>\n")?;
+        let own = |before, after| between(text, before, after).map(str::to_owned);
+        let (kind, board) = (own("<domain type=\"", "\"")?, own(" machine=\"", "\"")?);
+        let processor = own("  <cpu ", "</cpu>\n")?;
         Some(Self { kind, board, processor: format!("  <cpu {processor}</cpu>\n") })
     }
+}
+
+/// What stands between two words in a machine's file, as [`domain`] writes it.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    text.split_once(before)?.1.split_once(after).map(|(within, _)| within)
+}
+
+/// Where a machine's disks lie by its file as nodes have it, by their names.
+pub(super) fn disks(text: &str) -> BTreeMap<&str, &str> {
+    let disks = text
+        .split("<disk ")
+        .skip(1)
+        .filter_map(|disk| Some((between(disk, "<serial>", "</serial>")?, between(disk, "<source file=\"", "\"")?)));
+    disks.collect()
 }
 
 /// A machine's number, which is the same on every node, and in every apply.

@@ -5,18 +5,15 @@ use stead_spec::machines::{Machine, Placement, Power};
 use stead_spec::units::{MachineName, NodeName};
 use stead_spec::volumes::Volume;
 
-use std::collections::BTreeSet;
-
 use super::facts::{Attributes, Membership};
 use super::whereabouts::running;
 use super::{cloud_init, disks, members, resources, watchdog};
-use crate::MARK;
 use crate::inventory::{Inventory, Observation};
 use crate::op::{Command, Program};
-use crate::plan::planner::{Hidden, NodePlan, Planner, errand};
+use crate::plan::planner::{Draft, Hidden, NodePlan, Planner, errand};
 use crate::plan::{Asked, Plan, list};
 use crate::status::{VolumeStatus, status};
-use crate::step::{About, Destruction, Layer};
+use crate::step::{About, Destruction, Layer, StepId};
 
 /// The step that shuts all machines down.
 const STOP: &str = "off.machines";
@@ -36,9 +33,8 @@ pub fn start(asked: &Asked<'_>, inventory: &Inventory, name: &MachineName) -> Pl
             plan.note(format!("{name} runs already"));
             return Ok(());
         }
-        let mut step = plan.draft(&format!("start.{name}"), format!("start {name}"));
-        step.why("somebody asked for it");
-        step.rests_on(About::Machine(name.to_string()))?;
+        let mut step =
+            wished(plan, &format!("start.{name}"), format!("start {name}"), About::Machine(name.to_string()))?;
         // What failed before may go now.
         step.run(resource(["--cleanup", "--resource", name.as_ref()]));
         step.run(role(name, "Started"));
@@ -56,15 +52,13 @@ pub fn stop(asked: &Asked<'_>, inventory: &Inventory, name: &MachineName) -> Pla
             plan.refuse(format!("the file keeps {name} on"), way);
             return Ok(());
         }
-        if is_off(now, name) {
+        if now.is_off(name.as_ref()) {
             plan.note(format!("{name} is off already"));
             return Ok(());
         }
         let time = machine.stop_timeout;
         let title = format!("shut {name} down; after {time} it is switched off");
-        let mut step = plan.draft(&format!("stop.{name}"), title);
-        step.why("somebody asked for it");
-        step.rests_on(About::Machine(name.to_string()))?;
+        let mut step = wished(plan, &format!("stop.{name}"), title, About::Machine(name.to_string()))?;
         step.run(role(name, "Stopped"));
         step.run(settled());
         plan.add(step);
@@ -74,64 +68,63 @@ pub fn stop(asked: &Asked<'_>, inventory: &Inventory, name: &MachineName) -> Pla
 
 /// Destroys a machine with its disks.
 pub fn remove(asked: &Asked<'_>, inventory: &Inventory, name: &MachineName) -> Plan {
-    let spec = asked.spec;
-    let mut plan = on_one(asked, inventory, name, |plan, machine, now| {
-        let silent =
-            super::runners(spec).find(|node| !matches!(inventory.nodes.get(&node.name), Some(Observation::Seen(_))));
-        if let Some(silent) = silent {
-            let way = "bring it back first, so that nothing of the machine stays there";
-            plan.refuse(format!("{} doesn't answer", silent.name), way);
-            return Ok(());
-        }
-        let mut step = plan.draft(&format!("remove.{name}"), format!("destroy {name} with its disks"));
-        step.why("somebody asked for it");
-        step.rests_on(About::Machine(name.to_string()))?;
-        step.run(role(name, "Stopped"));
-        step.run(settled());
-        let about_it = |of: &&Attributes| {
-            ["rsc", "with-rsc", "first", "then"]
-                .iter()
-                .any(|key| of.get(*key).is_some_and(|value| value == name.as_ref()))
-        };
-        for (constraint, of) in now.constraints.iter().filter(|(_, of)| about_it(of)) {
-            let element = of.get("element").map_or("rsc_location", String::as_str);
-            step.run(resources::without(element, constraint));
-        }
-        step.run(resources::without("primitive", name.as_ref()));
-        let files: BTreeSet<String> = machine.disks.iter().filter_map(|disk| disks::file(spec, name, disk)).collect();
-        let files: Vec<String> = files.into_iter().chain(cloud_init::file(spec, machine)).collect();
-        step.run(Program::Rm.command().args(["-f", "--"]).args(files.clone()));
-        let what = format!(
-            "the machine {name}, and all that is on {}",
-            list(&files.iter().map(String::as_str).collect::<Vec<_>>())
-        );
-        step.destroys(Destruction { what, typed: name.to_string() });
-        plan.add(step);
-        Ok(())
-    });
-    // Each node's own.
-    if let Some(first) = plan.steps.first().map(|step| step.id.clone()) {
-        let own = errand(asked, inventory, |planner| {
-            for of in planner.nodes().into_iter().filter(|of| super::is_host(spec, of.node)) {
-                let mut plan = planner.on(Layer::Machines, of);
-                plan.concern("what it knows of the machine", |plan| {
-                    let Some(machine) = spec.machines().get(name) else { return Ok(()) };
-                    let file = resources::file(machine);
-                    let mut step = plan.draft(&format!("forget.{name}"), format!("forget what {name} was"));
-                    step.why("it is gone then");
-                    step.rests_on(About::File(file.clone().into()))?;
-                    step.run(Program::Rm.command().args(["-f", "--", &file]));
-                    plan.add(step);
-                    Ok(())
-                });
+    errand(asked, inventory, |planner| {
+        one(planner, name, |plan, machine, now| {
+            let silent = super::runners(plan.spec)
+                .find(|node| !matches!(inventory.nodes.get(&node.name), Some(Observation::Seen(_))));
+            if let Some(silent) = silent {
+                let way = "bring it back first, so that nothing of the machine stays there";
+                plan.refuse(format!("{} doesn't answer", silent.name), way);
+                return Ok(());
             }
+            destroy(plan, machine, now)
         });
-        plan.steps.extend(own.steps.into_iter().map(|mut step| {
-            step.after.insert(first.clone());
-            step
-        }));
+        // Each node's own.
+        let Some(first) = planner.plan.steps.first().map(|step| step.id.clone()) else { return };
+        for of in planner.nodes().into_iter().filter(|of| super::is_host(asked.spec, of.node)) {
+            let mut plan = planner.on(Layer::Machines, of);
+            plan.concern("what it knows of the machine", |plan| forget(plan, name, first.clone()));
+        }
+    })
+}
+
+/// Takes a machine out of pacemaker, and its disks off their volumes.
+fn destroy(plan: &mut NodePlan<'_, '_>, machine: &Machine, now: &Membership) -> Result<(), Hidden> {
+    let (spec, name) = (plan.spec, &machine.name);
+    let title = format!("destroy {name} with its disks");
+    let mut step = wished(plan, &format!("remove.{name}"), title, About::Machine(name.to_string()))?;
+    step.run(role(name, "Stopped"));
+    step.run(settled());
+    let about_it = |of: &&Attributes| {
+        let names = ["rsc", "with-rsc", "first", "then"];
+        names.iter().any(|key| of.get(*key).is_some_and(|value| value == name.as_ref()))
+    };
+    for (constraint, of) in now.constraints.iter().filter(|(_, of)| about_it(of)) {
+        let element = of.get("element").map_or("rsc_location", String::as_str);
+        step.run(resources::without(element, constraint));
     }
-    plan
+    step.run(resources::without("primitive", name.as_ref()));
+    let files = machine.disks.iter().filter_map(|disk| disks::file(spec, name, disk));
+    let files: Vec<String> = files.chain(cloud_init::file(spec, machine)).collect();
+    let on = list(&files.iter().map(String::as_str).collect::<Vec<_>>());
+    let what = format!("the machine {name}, and all that is on {on}");
+    step.run(Program::Rm.command().args(["-f", "--"]).args(files));
+    step.destroys(Destruction { what, typed: name.to_string() });
+    plan.add(step);
+    Ok(())
+}
+
+/// Takes a machine's file off a node, once it was destroyed.
+fn forget(plan: &mut NodePlan<'_, '_>, name: &MachineName, destroyed: StepId) -> Result<(), Hidden> {
+    let Some(machine) = plan.spec.machines().get(name) else { return Ok(()) };
+    let file = resources::file(machine);
+    let mut step = plan.draft(&format!("forget.{name}"), format!("forget what {name} was"));
+    step.why("it is gone then");
+    step.rests_on(About::File(file.clone().into()))?;
+    step.run(Program::Rm.command().args(["-f", "--", &file]));
+    step.after_step(destroyed);
+    plan.add(step);
+    Ok(())
 }
 
 /// Moves a machine to another node while it runs. There it stays.
@@ -164,18 +157,22 @@ pub fn migrate(asked: &Asked<'_>, inventory: &Inventory, name: &MachineName, to:
             return Ok(());
         }
         let title = format!("move {name} to {to} while it runs");
-        let mut step = plan.draft(&format!("migrate.{name}"), title);
-        step.why("somebody asked for it");
-        step.rests_on(About::Machine(name.to_string()))?;
+        let mut step = wished(plan, &format!("migrate.{name}"), title, About::Machine(name.to_string()))?;
         // One that never starts elsewhere by itself may be there, too, until it is; then only there.
-        let leaves =
-            if let Placement::Anywhere { ha: false, .. } = &machine.placement { homes(now, name) } else { Vec::new() };
+        let leaves = if let Placement::Anywhere { ha: false, .. } = &machine.placement {
+            now.places(name.as_ref()).collect()
+        } else {
+            Vec::new()
+        };
         if !leaves.is_empty() {
             step.run(resources::may_run(name, to));
         }
         step.run(resource(["--move", "--resource", name.as_ref(), "--node", to.as_ref()]));
         step.run(settled());
-        leaves.iter().filter(|home| *home != to.as_ref()).for_each(|home| step.run(resources::may_not_run(name, home)));
+        leaves
+            .iter()
+            .filter(|home| **home != to.as_ref())
+            .for_each(|home| step.run(resources::may_not_run(name, home)));
         step.run(resource(["--clear", "--resource", name.as_ref()]));
         plan.add(step);
         Ok(())
@@ -189,13 +186,10 @@ pub fn drain(asked: &Asked<'_>, inventory: &Inventory, node: &NodeName) -> Plan 
             plan.note(format!("{node} is drained already"));
             return Ok(());
         }
-        let mut step = plan.draft(&format!("drain.{node}"), format!("have {node} run no machines"));
-        step.why("somebody asked for it");
-        step.rests_on(About::Membership)?;
+        let mut step =
+            wished(plan, &format!("drain.{node}"), format!("have {node} run no machines"), About::Membership)?;
         let stay = plan.spec.machines().values().filter(|machine| machine.placement == Placement::On(node.clone()));
-        for machine in stay.filter(|machine| {
-            plan.seen.hypervisor.running.get().is_some_and(|on| on.contains_key(machine.name.as_ref()))
-        }) {
+        for machine in stay.filter(|machine| running(asked.spec, inventory, &machine.name).contains(node)) {
             step.why(format!("{} can't move, and stops", machine.name));
         }
         step.run(standby(node, "forever", &["--update", "on"]));
@@ -212,9 +206,8 @@ pub fn undrain(asked: &Asked<'_>, inventory: &Inventory, node: &NodeName) -> Pla
             plan.note(format!("{node} isn't drained"));
             return Ok(());
         }
-        let mut step = plan.draft(&format!("undrain.{node}"), format!("let {node} run machines again"));
-        step.why("somebody asked for it");
-        step.rests_on(About::Membership)?;
+        let mut step =
+            wished(plan, &format!("undrain.{node}"), format!("let {node} run machines again"), About::Membership)?;
         step.run(standby(node, "forever", &["--delete"]));
         step.run(settled());
         plan.add(step);
@@ -276,9 +269,7 @@ fn goes(
                 plan.refuse(format!("{node} has the machine {machine}"), format!("`stead node drain {node}` moves it"));
                 return Ok(());
             }
-            let mut step = plan.draft(step, title);
-            step.why("somebody asked for it");
-            step.rests_on(About::Hostname)?;
+            let mut step = wished(plan, step, title, About::Hostname)?;
             step.run(command);
             plan.add(step);
             Ok(())
@@ -296,9 +287,12 @@ pub fn off(asked: &Asked<'_>, inventory: &Inventory) -> Plan {
         if let Some(leader) = leader {
             let mut plan = planner.on(Layer::Machines, leader);
             plan.concern("all machines", |plan| {
-                let mut step = plan.draft(STOP, "shut all machines down, those first that others were started before");
-                step.why("somebody asked for it");
-                step.rests_on(About::Membership)?;
+                let mut step = wished(
+                    plan,
+                    STOP,
+                    "shut all machines down, those first that others were started before",
+                    About::Membership,
+                )?;
                 step.run(stop_all("true"));
                 step.run(settled());
                 for host in super::runners(spec) {
@@ -314,9 +308,7 @@ pub fn off(asked: &Asked<'_>, inventory: &Inventory) -> Plan {
             let mut plan = planner.on(Layer::Machines, of);
             let node = &of.node.name;
             plan.concern(&format!("switching {node} off"), |plan| {
-                let mut step = plan.draft(&format!("off.{node}"), format!("switch {node} off"));
-                step.why("somebody asked for it");
-                step.rests_on(About::Hostname)?;
+                let mut step = wished(plan, &format!("off.{node}"), format!("switch {node} off"), About::Hostname)?;
                 step.run(soon("poweroff"));
                 if let Some(leader) = leader {
                     step.after_on(leader.node.name.clone(), STOP);
@@ -334,6 +326,19 @@ fn behind(asked: &Asked<'_>, inventory: &Inventory) -> Option<String> {
     let lacks = |volume: &VolumeStatus| volume.exists && (volume.served < volume.bricks || volume.pending > 0);
     let shared = |volume: &VolumeStatus| asked.spec.volumes().get(&volume.name).is_some_and(Volume::is_shared);
     volumes.iter().find(|volume| shared(volume) && lacks(volume)).map(|volume| volume.name.to_string())
+}
+
+/// A step that somebody asked for, right only as long as this is so.
+fn wished<'a>(
+    plan: &NodePlan<'_, 'a>,
+    what: &str,
+    title: impl Into<String>,
+    about: About,
+) -> Result<Draft<'a>, Hidden> {
+    let mut step = plan.draft(what, title);
+    step.why("somebody asked for it");
+    step.rests_on(about)?;
+    Ok(step)
 }
 
 /// A little later, so that who asked for it is told first.
@@ -371,17 +376,6 @@ fn attribute(node: &NodeName, name: &str, lifetime: &str, words: &[&str]) -> Com
     Program::CrmAttribute.command().args(which).args(words.iter().copied())
 }
 
-fn is_off(now: &Membership, name: &MachineName) -> bool {
-    let role = now.resources.get(name.as_ref()).and_then(|resource| resource.get("meta.target-role"));
-    role.is_some_and(|role| role == "Stopped")
-}
-
-/// The nodes that a machine may run on.
-fn homes(now: &Membership, name: &MachineName) -> Vec<String> {
-    let own = format!("stead.{name}.on.");
-    now.constraints.keys().filter_map(|constraint| constraint.strip_prefix(&own)).map(str::to_owned).collect()
-}
-
 /// A plan about one machine, by a node that knows of it.
 fn on_one(
     asked: &Asked<'_>,
@@ -389,22 +383,30 @@ fn on_one(
     name: &MachineName,
     concern: impl FnOnce(&mut NodePlan<'_, '_>, &Machine, &Membership) -> Result<(), Hidden>,
 ) -> Plan {
-    errand(asked, inventory, |planner| {
-        let Some(machine) = asked.spec.machines().get(name) else {
-            let all: Vec<&str> = asked.spec.machines().keys().map(AsRef::as_ref).collect();
-            let way = if all.is_empty() { "it has none".to_owned() } else { format!("it has {}", list(&all)) };
-            planner.refuse(format!("the file has no machine {name}"), way);
-            return;
-        };
-        by_leader(planner, &format!("the machine {name}"), |plan, now| {
-            let is = now.resources.get(name.as_ref());
-            if is.is_none_or(|is| is.get("description").is_none_or(|of| of != MARK)) {
-                plan.refuse(format!("there is no machine {name} yet"), "`stead apply` makes it");
-                return Ok(());
-            }
-            concern(plan, machine, now)
-        });
-    })
+    errand(asked, inventory, |planner| one(planner, name, concern))
+}
+
+/// As [`on_one`], as a part of a plan.
+fn one(
+    planner: &mut Planner<'_>,
+    name: &MachineName,
+    concern: impl FnOnce(&mut NodePlan<'_, '_>, &Machine, &Membership) -> Result<(), Hidden>,
+) {
+    let machines = planner.spec.machines();
+    let Some(machine) = machines.get(name) else {
+        let all: Vec<&str> = machines.keys().map(AsRef::as_ref).collect();
+        let way = if all.is_empty() { "it has none".to_owned() } else { format!("it has {}", list(&all)) };
+        planner.refuse(format!("the file has no machine {name}"), way);
+        return;
+    };
+    by_leader(planner, &format!("the machine {name}"), |plan, now| {
+        let is = now.resources.get(name.as_ref());
+        if !is.is_some_and(resources::is_own) {
+            plan.refuse(format!("there is no machine {name} yet"), "`stead apply` makes it");
+            return Ok(());
+        }
+        concern(plan, machine, now)
+    });
 }
 
 /// A plan about one node's machines.

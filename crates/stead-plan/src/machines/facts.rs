@@ -81,7 +81,7 @@ pub struct DiskFile {
     pub needs: Option<String>,
 }
 
-/// Something that pacemaker has, by the names of its attributes: `meta.priority`, `with.config`, `op.stop.timeout`.
+/// Something that pacemaker has, by the names of its attributes: `meta.priority`, `op.stop.timeout`.
 pub type Attributes = BTreeMap<String, String>;
 
 /// Those who decide together where machines run, as one of them sees it (`cibadmin --query`).
@@ -108,6 +108,18 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// Whether a machine is to be off.
+    pub(crate) fn is_off(&self, machine: &str) -> bool {
+        let role = self.resources.get(machine).and_then(|resource| resource.get("meta.target-role"));
+        role.is_some_and(|role| role == "Stopped")
+    }
+
+    /// The nodes that a machine may run on.
+    pub(crate) fn places<'a>(&'a self, machine: &str) -> impl Iterator<Item = &'a str> {
+        let own = format!("stead.{machine}.on.");
+        self.constraints.keys().filter_map(move |name| name.strip_prefix(&own))
+    }
+
     /// What is said of a machine by itself: what it is, and where it may run, by name.
     pub(crate) fn of(&self, machine: &str) -> BTreeMap<&str, &Attributes> {
         let own = format!("stead.{machine}.on.");

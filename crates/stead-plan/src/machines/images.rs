@@ -13,11 +13,10 @@ use stead_spec::units::VolumeName;
 use stead_spec::volumes::Volume;
 
 use super::disks;
-use super::once::{self, COPY, Known, Once, known};
-use crate::MARK;
+use super::once::{self, COPY, Once};
 use crate::inventory::{Mode, Questions, sha256};
 use crate::op::{Command, Filled, Program};
-use crate::plan::planner::{Hidden, Managed, NodePlan, Planned, Planner};
+use crate::plan::planner::{Hidden, Managed, NodePlan, Planned, Planner, header};
 use crate::step::{Layer, StepId};
 use crate::volumes;
 
@@ -25,9 +24,6 @@ use crate::volumes;
 const SCRIPT: &str = include_str!("build-image.sh");
 const SCRIPT_FILE: &str = "/var/lib/stead/build-image";
 const BUILDER: u8 = 1;
-
-/// How much of a hash tells one image from another.
-const SHORT: usize = 12;
 
 /// The volume that an image is kept on, for a machine whose first disk is on `machines`.
 fn volume<'a>(spec: &'a Spec, image: &'a Image, machines: &'a VolumeName) -> Option<&'a Volume> {
@@ -43,14 +39,11 @@ pub(super) fn file(spec: &Spec, image: &Image, machines: &VolumeName) -> Option<
     let place = volumes::place(volume(spec, image, machines)?);
     match &image.origin {
         ImageOrigin::File { path, .. } => Some(format!("{place}/{}", path.path())),
-        ImageOrigin::Fetch { sha256, .. } => {
-            let sum = sha256.to_string();
-            Some(format!("{place}/iso/{}-{}.img", image.name, sum.get(..SHORT)?))
-        }
+        ImageOrigin::Fetch { sha256, .. } => Some(format!("{place}/iso/{}-{}.img", image.name, once::short(sha256))),
         ImageOrigin::Build { suite, packages } => {
             let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
-            let sum = sha256(format!("{BUILDER} {suite} {}", packages.join(" "))).to_string();
-            Some(format!("{place}/iso/{}-{}.qcow2", image.name, sum.get(..SHORT)?))
+            let sum = sha256(format!("{BUILDER} {suite} {}", packages.join(" ")));
+            Some(format!("{place}/iso/{}-{}.qcow2", image.name, once::short(&sum)))
         }
     }
 }
@@ -112,8 +105,7 @@ pub(super) fn images<'a>(planner: &mut Planner<'a>, hosts: &[Planned<'a>]) {
     let mut seen = BTreeSet::new();
     for machine in spec.machines().values() {
         let Some(disk) = machine.disks.first() else { continue };
-        let own: Vec<Planned<'a>> =
-            hosts.iter().filter(|of| disks::is_on(spec, of.node, machine, disk)).copied().collect();
+        let own = disks::own(spec, hosts, machine, disk);
         for (image, machines) in of(spec, machine) {
             if let ImageOrigin::File { .. } = &image.origin {
                 continue;
@@ -126,15 +118,8 @@ pub(super) fn images<'a>(planner: &mut Planner<'a>, hosts: &[Planned<'a>]) {
             if !seen.insert((&image.name, &volume.name, home)) {
                 continue;
             }
-            let Some(first) = own.first() else { continue };
-            let known = known(planner, &own, volume, &path, false);
-            let maker = if let Ok(Known::Absent(maker)) = known { maker } else { *first };
-            let mut plan = planner.on(Layer::Machines, maker);
             let what = format!("the image {} on {}", image.name, volume.name);
-            plan.concern(&what, |plan| {
-                let Known::Absent(_) = known? else { return Ok(()) };
-                get(plan, image, volume, &path)
-            });
+            once::unless_there(planner, &own, (volume, &path), &what, |plan| get(plan, image, volume, &path));
         }
     }
 }
@@ -166,7 +151,7 @@ fn get(plan: &mut NodePlan<'_, '_>, image: &Image, volume: &Volume, path: &str) 
 }
 
 fn script() -> String {
-    SCRIPT.replace("HEADER", &format!("{MARK}: what is changed here, the next apply undoes."))
+    SCRIPT.replace("# HEADER\n", &header("#"))
 }
 
 /// That a file's bytes are those that were asked for.

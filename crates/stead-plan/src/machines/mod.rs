@@ -31,10 +31,9 @@ use stead_spec::host::Node;
 use stead_spec::machines::{Disk, Firmware, Format, ImageOrigin, Machine};
 use stead_spec::units::{NodeName, Suite};
 
-use crate::MARK;
 use crate::held::Held;
 use crate::inventory::{Architecture, FileState, Known, NodeInventory, Questions};
-use crate::plan::planner::{Hidden, Managed, NodePlan, Planned, Planner, state};
+use crate::plan::planner::{Hidden, Managed, NodePlan, Planned, Planner, header, state};
 use crate::release;
 use crate::step::Layer;
 
@@ -187,7 +186,7 @@ pub(crate) fn plan(planner: &mut Planner<'_>) {
         machine.disks.iter().for_each(|disk| disks::disk(planner, &hosts, machine, disk, written));
     }
     for machine in &complete {
-        cloud_init::cd(planner, &hosts, machine);
+        cloud_init::disk(planner, &hosts, machine);
     }
     for machine in &complete {
         self::machine(planner, &hosts, leader, machine);
@@ -266,7 +265,7 @@ fn definition(
     let Some(text) = domain::domain(plan.spec, plan.node, machine, hardware) else { return Ok(()) };
     let name = &machine.name;
     let mut step = plan.draft(&resources::definition_step(machine), format!("know what {name} is"));
-    let head = format!("<!-- {MARK}: what is changed here, the next apply undoes. -->\n");
+    let head = header("<!--").trim_end().to_owned() + " -->\n";
     step.file(&Managed::new(resources::file(machine), head + &text))?;
     let files = machine.disks.iter().map(|disk| disks::step(machine, disk)).chain([cloud_init::step(machine)]);
     for file in files {

@@ -1,13 +1,14 @@
 //! Files on volumes that are made once: beside their place, and put there as a whole. What is there is never made anew.
 
 use camino::Utf8Path;
+use stead_spec::units::Sha256;
 use stead_spec::volumes::Volume;
 
 use super::facts::DiskFile;
 use crate::inventory::{self, Mode};
 use crate::op::{Op, Program};
 use crate::plan::planner::{Draft, Hidden, NodePlan, Planned, Planner};
-use crate::step::About;
+use crate::step::{About, Layer};
 use crate::volumes;
 
 /// How long it may take to write one, in seconds: a large one to a slow disk.
@@ -51,6 +52,32 @@ pub(super) fn known<'a>(
         (None, Some(maker)) => Ok(Known::Absent(maker)),
         (None, None) => Err(Hidden::new(path, format!("{} is mounted on no node that answered", volume.name))),
     }
+}
+
+/// How much of a hash tells one from another that is named by what it is.
+const SHORT: usize = 12;
+
+/// A hash as part of a name.
+pub(super) fn short(sum: &Sha256) -> String {
+    let sum = sum.to_string();
+    sum.get(..SHORT).unwrap_or(&sum).to_owned()
+}
+
+/// Has one be made where none of its nodes has it. `what` is told of it where that can't be seen.
+pub(super) fn unless_there<'a>(
+    planner: &mut Planner<'a>,
+    own: &[Planned<'a>],
+    (volume, path): (&Volume, &str),
+    what: &str,
+    make: impl FnOnce(&mut NodePlan<'_, 'a>) -> Result<(), Hidden>,
+) {
+    let Some(first) = own.first() else { return };
+    let known = known(planner, own, volume, path, false);
+    let maker = if let Ok(Known::Absent(maker)) = known { maker } else { *first };
+    planner.on(Layer::Machines, maker).concern(what, |plan| match known? {
+        Known::Is(_) => Ok(()),
+        Known::Absent(_) => make(plan),
+    });
 }
 
 /// One that is to be made.

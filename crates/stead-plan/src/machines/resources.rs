@@ -70,9 +70,9 @@ pub(super) fn places(spec: &Spec, machine: &Machine, now: Option<&Membership>) -
             if *ha {
                 return ranked;
             }
-            let is_home = |node: &&NodeName| {
-                now.is_some_and(|now| now.constraints.contains_key(&format!("stead.{}.on.{node}", machine.name)))
-            };
+            let name = machine.name.as_ref();
+            let is_home =
+                |node: &&NodeName| now.is_some_and(|now| now.places(name).any(|place| place == node.as_ref()));
             let best = ranked.iter().max_by_key(|(name, rank)| (**rank, std::cmp::Reverse((*name).clone())));
             // Of several, none is its home: it was one that any of them may start.
             let mut homes = ranked.keys().filter(is_home);
@@ -271,6 +271,11 @@ fn tell(step: &mut Draft<'_>, is: &BTreeMap<&str, &Attributes>, want: &BTreeMap<
     }
 }
 
+/// Whether something in pacemaker is stead's.
+pub(super) fn is_own(of: &Attributes) -> bool {
+    of.get("description").is_some_and(|of| of == MARK)
+}
+
 /// A machine, told to pacemaker by one node, once all is there that it needs.
 pub(super) fn machine(
     plan: &mut NodePlan<'_, '_>,
@@ -284,7 +289,7 @@ pub(super) fn machine(
     let (spec, name) = (plan.spec, machine.name.as_ref());
     let now = members::membership(plan.seen)?;
     let is = now.map(|now| now.of(name)).unwrap_or_default();
-    if is.get(name).is_some_and(|is| is.get("description").is_none_or(|of| of != MARK)) {
+    if is.get(name).is_some_and(|is| !is_own(is)) {
         let way = format!(
             "rename it there, or if nobody needs it: `cibadmin --delete --xpath \"//primitive[@id='{name}']\"`"
         );
@@ -330,10 +335,7 @@ pub(super) fn order(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
 /// Machines of stead's that the file leaves out: they go on.
 pub(super) fn leftovers(plan: &mut NodePlan<'_, '_>) -> Result<(), Hidden> {
     let now = members::membership(plan.seen)?;
-    let own = now
-        .into_iter()
-        .flat_map(|now| &now.resources)
-        .filter(|(_, of)| of.get("description").is_some_and(|of| of == MARK));
+    let own = now.into_iter().flat_map(|now| &now.resources).filter(|(_, of)| is_own(of));
     for (name, _) in own {
         if plan.spec.machines().keys().any(|asked| asked.as_ref() == name) {
             continue;

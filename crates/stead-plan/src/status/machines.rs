@@ -69,9 +69,10 @@ fn status(spec: &Spec, asked: &[Asked<'_>], machine: &Machine, found: &mut Found
     let held: Vec<_> = hosts().filter_map(|of| Some((&of.node.name, held(spec, of.seen()?, name)?))).collect();
     let goes_on = held.iter().filter(|(_, held)| held.goes_on()).count();
     let blind = hosts().any(|of| of.seen().is_none_or(|seen| seen.hypervisor.running.get().is_none()));
-    let mut known = hosts().filter_map(|of| of.seen()?.hypervisor.membership.get()?.as_ref());
-    let resource = known.clone().find_map(|now| now.resources.get(name.as_ref()));
-    let off = resource.is_some_and(|resource| resource.get("meta.target-role").is_some_and(|role| role == "Stopped"));
+    let known = hosts().filter_map(|of| of.seen()?.hypervisor.membership.get()?.as_ref());
+    let known: Vec<&Membership> = known.collect();
+    let told = known.iter().any(|now| now.resources.contains_key(name.as_ref()));
+    let off = known.iter().any(|now| now.is_off(name.as_ref()));
     let state = match held.as_slice() {
         _ if goes_on > 1 => MachineState::Twice,
         [_] if goes_on == 1 => MachineState::Runs,
@@ -79,8 +80,8 @@ fn status(spec: &Spec, asked: &[Asked<'_>], machine: &Machine, found: &mut Found
         [(_, held)] => MachineState::Paused(held.reason.clone()),
         [_, _, ..] => MachineState::Moves,
         [] if off => MachineState::Off,
-        [] if blind || (resource.is_none() && known.next().is_none()) => MachineState::Unknown,
-        [] if resource.is_none() => MachineState::New,
+        [] if blind || known.is_empty() => MachineState::Unknown,
+        [] if !told => MachineState::New,
         [] => MachineState::Down,
     };
     let on: Vec<NodeName> = held.iter().map(|(node, _)| (*node).clone()).collect();

@@ -76,9 +76,7 @@ impl Page<'_> {
             return;
         }
         self.text.push('\n');
-        let rows: Vec<[Cell; 4]> = status.volumes.iter().map(volume).collect();
-        let columns: Vec<Vec<Cell>> = (0..4).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect();
-        self.rows(&columns, rows.len());
+        self.list(&status.volumes.iter().map(volume).collect::<Vec<_>>());
     }
 }
 
@@ -89,8 +87,21 @@ impl Page<'_> {
             return;
         }
         self.text.push('\n');
-        let rows: Vec<[Cell; 3]> = machines.iter().map(machine).collect();
-        let columns: Vec<Vec<Cell>> = (0..3).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect();
+        self.list(&machines.iter().map(machine).collect::<Vec<_>>());
+    }
+}
+
+impl MachineStatus {
+    /// It in one line: `web1 runs on node1 2 CPUs, 2 GiB`.
+    pub fn line(&self) -> String {
+        machine(self).map(|(_, text)| text).join(" ")
+    }
+}
+
+impl Page<'_> {
+    /// A line for each of these.
+    fn list<const N: usize>(&mut self, rows: &[[Cell; N]]) {
+        let columns: Vec<Vec<Cell>> = (0..N).map(|at| rows.iter().map(|row| row[at].clone()).collect()).collect();
         self.rows(&columns, rows.len());
     }
 }

@@ -60,7 +60,6 @@ fn resource(of: Node<'_, '_>) -> Option<(String, Attributes)> {
             let key = own.remove("name")?;
             match part.tag_name().name() {
                 "meta_attributes" => drop(all.insert(format!("meta.{key}"), own.remove("value")?)),
-                "instance_attributes" => drop(all.insert(format!("with.{key}"), own.remove("value")?)),
                 "operations" => all.extend(own.into_iter().map(|(name, value)| (format!("op.{key}.{name}"), value))),
                 _ => return None,
             }
